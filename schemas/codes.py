@@ -1,0 +1,126 @@
+"""The closed vocabularies of the network: codes that the code itself branches on.
+
+Codes that only a ward's people read (functions, topics, reasons, outcomes) are data of the ward
+and live in ``wards/``. The names here are on disk and on the wire: they are never renamed.
+"""
+
+from enum import StrEnum
+
+
+class Basis(StrEnum):
+    """Why a district was found (地区の判定根拠)."""
+
+    WHOLE = "whole"  # the whole chome lies in one district
+    ENUMERATED = "enumerated"  # the ward's table names this block
+    ELIMINATED = "eliminated"  # every other district's blocks are enumerated, this is not among them
+    RULED = "ruled"  # the core centre has ruled this block
+    STATED = "stated"  # no address; the sender named the district
+    AMBIGUOUS = "ambiguous"  # more than one candidate: never guessed, the core centre rules
+
+
+class Urgency(StrEnum):
+    """How soon someone must answer (緊急・至急・通常・情報提供)."""
+
+    EMERGENCY = "emergency"
+    URGENT = "urgent"
+    ROUTINE = "routine"
+    INFORMATION = "information"
+
+
+class Stage(StrEnum):
+    """Where a referral stands (段階)."""
+
+    AWAITING_RULING = "awaiting_ruling"
+    OFFERED = "offered"
+    IN_CARE = "in_care"
+    CLOSED = "closed"
+    CANCELLED = "cancelled"
+
+
+class HandoffKind(StrEnum):
+    """``transfer`` moves custody on acceptance (引き継ぎ); ``request`` asks for a service (依頼)."""
+
+    TRANSFER = "transfer"
+    REQUEST = "request"
+
+
+class HandoffState(StrEnum):
+    OFFERED = "offered"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    COMPLETED = "completed"
+
+
+class WithdrawnBecause(StrEnum):
+    """Why an offer stopped standing without an answer of its own."""
+
+    BY_SENDER = "by_sender"
+    ACCEPTED_ELSEWHERE = "accepted_elsewhere"
+    CANCELLED = "cancelled"
+    CLOSED = "closed"
+
+
+class EscalationState(StrEnum):
+    RAISED = "raised"
+    ACKNOWLEDGED = "acknowledged"
+    RESOLVED = "resolved"
+
+
+class Disposition(StrEnum):
+    """How the core centre ended an escalation."""
+
+    RETURNED = "returned"
+    REASSIGNED = "reassigned"
+    KEPT = "kept"
+    ADVISED = "advised"
+
+
+class ReportedBy(StrEnum):
+    """Who asks (相談の経路)."""
+
+    SELF = "self"
+    FAMILY = "family"
+    NEIGHBOUR = "neighbour"
+    AGENCY = "agency"
+
+
+class SaidBy(StrEnum):
+    """Who said no: the agency that was asked, or the person concerned."""
+
+    AGENCY = "agency"
+    PERSON = "person"
+
+
+class AddressKind(StrEnum):
+    """What an address is (住民登録地・居所・施設・なし・秘匿). ``protected``: masked for all but core
+    and receiver (DV and the like)."""
+
+    REGISTERED = "registered"
+    ACTUAL = "actual"
+    FACILITY = "facility"
+    NONE = "none"
+    PROTECTED = "protected"
+
+
+class Household(StrEnum):
+    SINGLE = "single"
+    NUCLEAR = "nuclear"
+    WITH_AGEING_PARENTS = "with_ageing_parents"
+    DISABLED_ONLY = "disabled_only"
+    WITH_ELDERLY = "with_elderly"
+    WITH_CHILDREN = "with_children"
+    UNKNOWN = "unknown"
+
+
+class AgencyKind(StrEnum):
+    """What an organisation is on the network."""
+
+    CORE = "core"  # 基幹相談支援センター
+    HUB = "hub"  # 地域生活支援拠点
+    ANSHIN = "anshin"  # 高齢者あんしん相談センター
+    PROVIDER = "provider"  # 障害福祉サービス事業所
+    HOSPITAL = "hospital"
+    WARD_OFFICE = "ward_office"
+    AUDITOR = "auditor"  # reads all history, changes nothing
