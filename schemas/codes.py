@@ -12,7 +12,9 @@ class Basis(StrEnum):
 
     WHOLE = "whole"  # the whole chome lies in one district
     ENUMERATED = "enumerated"  # the ward's table names this block
-    ELIMINATED = "eliminated"  # every other district's blocks are enumerated, this is not among them
+    ELIMINATED = (
+        "eliminated"  # every other district's blocks are enumerated, this is not among them
+    )
     RULED = "ruled"  # the core centre has ruled this block
     STATED = "stated"  # no address; the sender named the district
     AMBIGUOUS = "ambiguous"  # more than one candidate: never guessed, the core centre rules

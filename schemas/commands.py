@@ -1,0 +1,180 @@
+"""What can be asked of the service that decides. Personal data is inside ``sealed`` only."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.base import AgencyId, Code, Hex64, Moment, ReferralRef, Said, WardCode
+from schemas.codes import (
+    AddressKind,
+    Basis,
+    HandoffKind,
+    Household,
+    ReportedBy,
+    SaidBy,
+    Urgency,
+)
+from schemas.sealed import SealedGroup
+
+
+class Asked(Said):
+    sealed: tuple[SealedGroup, ...] = ()
+
+
+class Finding(Said):
+    """What the address says of the district, found at the door where the address is readable.
+    ``block_key``: keyed hash of the block, by which a remembered ruling is looked up."""
+
+    district: Code | None
+    basis: Basis
+    candidates: tuple[Code, ...]
+    block_key: Hex64 | None = None
+
+
+class SubmitReferral(Asked):
+    type: Literal["submit_referral"] = "submit_referral"
+    referral: UUID
+    sender_reference: str | None = None
+    function: Code
+    urgency: Urgency
+    requested_action: Code | None = None
+    requested_by: Moment | None = None
+    topics: tuple[Code, ...] = ()
+    reported_by: ReportedBy = ReportedBy.AGENCY
+    household: Household = Household.UNKNOWN
+    address_kind: AddressKind = AddressKind.NONE
+    consent_basis: Code
+    consent_obtained_at: Moment | None = None
+    to_agency: AgencyId | None = None
+    to_district: Code | None = None
+    finding: Finding | None = None
+
+
+class OfferHandoff(Asked):
+    type: Literal["offer_handoff"] = "offer_handoff"
+    referral: ReferralRef
+    to: tuple[AgencyId, ...] = Field(min_length=1, max_length=20)
+    kind: HandoffKind
+    function: Code | None = None
+
+
+class AcceptHandoff(Asked):
+    type: Literal["accept_handoff"] = "accept_handoff"
+    handoff: UUID
+
+
+class DeclineHandoff(Asked):
+    type: Literal["decline_handoff"] = "decline_handoff"
+    handoff: UUID
+    said_by: SaidBy
+    reason: Code
+
+
+class WithdrawHandoff(Asked):
+    type: Literal["withdraw_handoff"] = "withdraw_handoff"
+    handoff: UUID
+
+
+class CompleteHandoff(Asked):
+    type: Literal["complete_handoff"] = "complete_handoff"
+    handoff: UUID
+    outcome: Code
+
+
+class RuleDistrict(Asked):
+    type: Literal["rule_district"] = "rule_district"
+    referral: ReferralRef
+    district: Code
+    remember: bool = False
+
+
+class RaiseEscalation(Asked):
+    type: Literal["raise_escalation"] = "raise_escalation"
+    referral: ReferralRef
+    reason: Code
+
+
+class AddNote(Asked):
+    type: Literal["add_note"] = "add_note"
+    referral: ReferralRef
+
+
+class CloseReferral(Asked):
+    type: Literal["close_referral"] = "close_referral"
+    referral: ReferralRef
+    outcome: Code
+
+
+class CancelReferral(Asked):
+    type: Literal["cancel_referral"] = "cancel_referral"
+    referral: ReferralRef
+
+
+class ReopenReferral(Asked):
+    type: Literal["reopen_referral"] = "reopen_referral"
+    referral: ReferralRef
+
+
+class ProbeWriting(Asked):
+    """Readiness: can a command be made durable? Decided by nobody, recorded nowhere."""
+
+    type: Literal["probe_writing"] = "probe_writing"
+
+
+ACTION_TYPES: tuple[type[Asked], ...] = (
+    SubmitReferral,
+    OfferHandoff,
+    AcceptHandoff,
+    DeclineHandoff,
+    WithdrawHandoff,
+    CompleteHandoff,
+    RuleDistrict,
+    RaiseEscalation,
+    AddNote,
+    CloseReferral,
+    CancelReferral,
+    ReopenReferral,
+    ProbeWriting,
+)
+
+Action = Annotated[
+    SubmitReferral
+    | OfferHandoff
+    | AcceptHandoff
+    | DeclineHandoff
+    | WithdrawHandoff
+    | CompleteHandoff
+    | RuleDistrict
+    | RaiseEscalation
+    | AddNote
+    | CloseReferral
+    | CancelReferral
+    | ReopenReferral
+    | ProbeWriting,
+    Field(discriminator="type"),
+]
+
+
+class Command(Said):
+    """One agency asks one thing, once.
+
+    ``id`` is derived from the agency and its idempotency key, so the same key is the same command
+    for ever. ``fingerprint``: keyed hash of what the body means; the same id with another
+    fingerprint is a reused key.
+    """
+
+    v: Literal[1] = 1
+    id: UUID
+    ward: WardCode
+    agency: AgencyId
+    issued_at: Moment
+    fingerprint: Hex64
+    action: Action
+
+
+class Answer(Said):
+    """What became of a command: an HTTP status and its body, recorded once and given for ever."""
+
+    status: int
+    body: str = Field(description="JSON text: a referral, or a problem document")

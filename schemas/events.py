@@ -1,0 +1,223 @@
+"""What can happen to a referral. These names and shapes are on disk and in the ledger for ever.
+
+An event states a fact that was decided; it holds codes, ids and commitments, never a person's name,
+address or words. Retired fields stay listed here with what they were. None is retired yet.
+"""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, TypeAdapter
+
+from schemas.base import AgencyId, Code, Hex64, Moment, ReferralNumber, Said
+from schemas.codes import (
+    AddressKind,
+    Basis,
+    Disposition,
+    HandoffKind,
+    Household,
+    ReportedBy,
+    SaidBy,
+    Urgency,
+    WithdrawnBecause,
+)
+from schemas.sealed import Commitment
+
+
+class Happened(Said):
+    """A fact. ``sealed``: commitments to the personal data that came with it."""
+
+    sealed: tuple[Commitment, ...] = ()
+
+
+class ReferralSubmitted(Happened):
+    """A partner's referral was accepted; the sender is custodian from here (受付)."""
+
+    type: Literal["referral_submitted"] = "referral_submitted"
+    number: ReferralNumber
+    sender: AgencyId
+    sender_reference: str | None = None
+    function: Code
+    urgency: Urgency
+    requested_action: Code | None = None
+    requested_by: Moment | None = None
+    topics: tuple[Code, ...] = ()
+    reported_by: ReportedBy = ReportedBy.AGENCY
+    household: Household = Household.UNKNOWN
+    address_kind: AddressKind = AddressKind.NONE
+    consent_basis: Code
+    consent_obtained_at: Moment | None = None
+    to_agency: AgencyId | None = None
+    to_district: Code | None = None
+
+
+class DistrictFound(Happened):
+    """The address, or the sender, settles the district. ``ruling``: the event of the core centre's
+    ruling that settles it, when the basis is ``ruled`` and it was remembered."""
+
+    type: Literal["district_found"] = "district_found"
+    district: Code
+    basis: Basis
+    candidates: tuple[Code, ...]
+    ruling: UUID | None = None
+
+
+class RulingRequested(Happened):
+    """The address may lie in several districts: the core centre is asked (判定依頼)."""
+
+    type: Literal["ruling_requested"] = "ruling_requested"
+    candidates: tuple[Code, ...]
+    block_key: Hex64 | None = None
+
+
+class DistrictRuled(Happened):
+    """The core centre decided the district (判定). ``remember``: the next address in that block
+    resolves the same way; the block is named by a keyed hash, not by its address."""
+
+    type: Literal["district_ruled"] = "district_ruled"
+    district: Code
+    by: AgencyId
+    remember: bool
+    block_key: Hex64 | None = None
+
+
+class HandoffOffered(Happened):
+    """One agency was asked (打診). ``offer``: shared by all receivers asked in the same step."""
+
+    type: Literal["handoff_offered"] = "handoff_offered"
+    handoff: UUID
+    offer: UUID
+    kind: HandoffKind
+    function: Code
+    sender: AgencyId
+    receiver: AgencyId
+
+
+class HandoffAccepted(Happened):
+    """The receiver took it (受諾). ``custodian``: who is responsible from this instant."""
+
+    type: Literal["handoff_accepted"] = "handoff_accepted"
+    handoff: UUID
+    by: AgencyId
+    custodian: AgencyId
+
+
+class HandoffDeclined(Happened):
+    type: Literal["handoff_declined"] = "handoff_declined"
+    handoff: UUID
+    by: AgencyId
+    said_by: SaidBy
+    reason: Code
+
+
+class HandoffExpired(Happened):
+    """The receiver stayed silent until the clock ran out (無回答)."""
+
+    type: Literal["handoff_expired"] = "handoff_expired"
+    handoff: UUID
+
+
+class HandoffWithdrawn(Happened):
+    type: Literal["handoff_withdrawn"] = "handoff_withdrawn"
+    handoff: UUID
+    by: AgencyId
+    because: WithdrawnBecause
+
+
+class HandoffCompleted(Happened):
+    """The receiver of a request reports how it went (完了報告)."""
+
+    type: Literal["handoff_completed"] = "handoff_completed"
+    handoff: UUID
+    by: AgencyId
+    outcome: Code
+
+
+class EscalationRaised(Happened):
+    type: Literal["escalation_raised"] = "escalation_raised"
+    escalation: UUID
+    code: Code
+    by: AgencyId
+
+
+class EscalationAcknowledged(Happened):
+    """The core centre has it in hand. ``custodian``: responsible from here (unchanged when the
+    core centre only advises)."""
+
+    type: Literal["escalation_acknowledged"] = "escalation_acknowledged"
+    escalation: UUID
+    by: AgencyId
+    advise_only: bool = False
+    custodian: AgencyId
+
+
+class EscalationResolved(Happened):
+    type: Literal["escalation_resolved"] = "escalation_resolved"
+    escalation: UUID
+    by: AgencyId
+    disposition: Disposition
+
+
+class NoteAdded(Happened):
+    type: Literal["note_added"] = "note_added"
+    note: UUID
+    by: AgencyId
+
+
+class ReferralClosed(Happened):
+    type: Literal["referral_closed"] = "referral_closed"
+    by: AgencyId
+    outcome: Code
+
+
+class ReferralCancelled(Happened):
+    type: Literal["referral_cancelled"] = "referral_cancelled"
+    by: AgencyId
+
+
+class ReferralReopened(Happened):
+    type: Literal["referral_reopened"] = "referral_reopened"
+    by: AgencyId
+
+
+Event = Annotated[
+    ReferralSubmitted
+    | DistrictFound
+    | RulingRequested
+    | DistrictRuled
+    | HandoffOffered
+    | HandoffAccepted
+    | HandoffDeclined
+    | HandoffExpired
+    | HandoffWithdrawn
+    | HandoffCompleted
+    | EscalationRaised
+    | EscalationAcknowledged
+    | EscalationResolved
+    | NoteAdded
+    | ReferralClosed
+    | ReferralCancelled
+    | ReferralReopened,
+    Field(discriminator="type"),
+]
+
+event_adapter: TypeAdapter[Event] = TypeAdapter(Event)
+EVENT_TYPES: tuple[type[Happened], ...] = (
+    ReferralSubmitted,
+    DistrictFound,
+    RulingRequested,
+    DistrictRuled,
+    HandoffOffered,
+    HandoffAccepted,
+    HandoffDeclined,
+    HandoffExpired,
+    HandoffWithdrawn,
+    HandoffCompleted,
+    EscalationRaised,
+    EscalationAcknowledged,
+    EscalationResolved,
+    NoteAdded,
+    ReferralClosed,
+    ReferralCancelled,
+    ReferralReopened,
+)

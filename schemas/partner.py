@@ -1,0 +1,361 @@
+"""What partners' systems send and get: the bodies of the HTTP contract, v1.
+
+Unlike messages on the bus, a body with an unknown field is refused, naming the field: a misspelt
+``adress`` that is silently ignored would be a lost address.
+"""
+
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from schemas.base import AgencyId, Code, ReferralNumber, WardCode
+from schemas.codes import (
+    AddressKind,
+    Basis,
+    EscalationState,
+    HandoffKind,
+    HandoffState,
+    Household,
+    ReportedBy,
+    SaidBy,
+    Stage,
+    Urgency,
+)
+
+Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
+Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/#:-]{0,63}$")]
+
+
+class Sent(BaseModel):
+    """A body that a partner sends."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class PreferredContact(StrEnum):
+    PHONE = "phone"
+    FAX = "fax"
+    MAIL = "mail"
+    LETTER = "letter"
+    VISIT = "visit"
+    SIGN_LANGUAGE = "sign_language"
+    WRITING = "writing"
+
+
+class DisabilityKind(StrEnum):
+    PHYSICAL = "physical"
+    INTELLECTUAL = "intellectual"
+    MENTAL = "mental"
+    DEVELOPMENTAL = "developmental"
+    HIGHER_BRAIN = "higher_brain"
+    INTRACTABLE = "intractable"
+    MULTIPLE = "multiple"
+    MEDICAL_CARE = "medical_care"
+    UNDIAGNOSED = "undiagnosed"
+
+
+class Contact(Sent):
+    """Someone to call (緊急連絡先など)."""
+
+    name: Line | None = None
+    relation: Line | None = None
+    phone: Line | None = None
+
+
+class Person(Sent):
+    """The person concerned (本人). A name is never "corrected". Either a birth date or an age band."""
+
+    name: Line | None = None
+    kana: Line | None = None
+    birth_date: date | None = None
+    age_band: Line | None = None
+    phone: Line | None = None
+    preferred_contact: PreferredContact | None = None
+    communication: Text | None = None
+    emergency_contacts: tuple[Contact, ...] = Field(default=(), max_length=10)
+
+
+class Address(Sent):
+    """``kind`` none: no fixed address, no text. ``protected``: masked for all but core and receiver."""
+
+    text: Line | None = None
+    kind: AddressKind = AddressKind.REGISTERED
+
+    @model_validator(mode="after")
+    def _text_unless_there_is_none(self) -> "Address":
+        if self.kind in (AddressKind.REGISTERED, AddressKind.ACTUAL) and self.text is None:
+            raise ValueError("text is needed for this kind of address / 住所の文字列が要ります")
+        if self.kind is AddressKind.NONE and self.text is not None:
+            raise ValueError("kind none has no text / kind が none のとき text は書けません")
+        return self
+
+
+class Handbook(Sent):
+    """手帳: kind and grade. Never mandatory."""
+
+    kind: Line
+    grade: Line | None = None
+
+
+class CurrentService(Sent):
+    """A service in use: its code (24 短期入所 …) and the provider's 10-character number."""
+
+    code: Line
+    provider_number: Annotated[str, StringConstraints(pattern=r"^[0-9A-Za-z]{10}$")] | None = None
+
+
+class Needs(Sent):
+    """What is known of the person's condition and support (状態像・支援の状況)."""
+
+    disability_kinds: tuple[DisabilityKind, ...] = ()
+    handbooks: tuple[Handbook, ...] = Field(default=(), max_length=10)
+    support_category: Annotated[int, Field(ge=1, le=6)] | None = None
+    care_level: Line | None = None
+    medical_care: tuple[Annotated[int, Field(ge=1, le=14)], ...] = ()
+    current_services: tuple[CurrentService, ...] = Field(default=(), max_length=50)
+    doctor: Line | None = None
+
+
+class Consent(Sent):
+    """On which basis the data is disclosed (同意・根拠). E27-1-2 (protection of life, body or property)
+    needs why, danger and who decided; SW106-6 (支援会議) the meeting's id."""
+
+    basis: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9-]{0,15}$")]
+    obtained_at: AwareDatetime | None = None
+    why: Text | None = None
+    danger: Text | None = None
+    decided_by: Line | None = None
+    meeting: Reference | None = None
+    agencies: tuple[AgencyId, ...] = Field(default=(), max_length=50)
+    items: tuple[Line, ...] = Field(default=(), max_length=50)
+    expires_at: AwareDatetime | None = None
+
+
+class To(Sent):
+    """Where to: one agency, or a district's hub. Absent: by address."""
+
+    agency: AgencyId | None = None
+    district: Code | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "To":
+        if (self.agency is None) == (self.district is None):
+            raise ValueError("either agency or district / agency か district の一方だけを書きます")
+        return self
+
+
+class ReferralSubmission(Sent):
+    """``POST /v1/referrals``: one person's need, handed to the network (つなぎの依頼)."""
+
+    sender_reference: Reference | None = None
+    staff: Line | None = Field(default=None, description="the sender's contact (担当者)")
+    function: Code
+    urgency: Urgency
+    requested_action: Code | None = None
+    requested_by: AwareDatetime | None = None
+    topics: tuple[Code, ...] = Field(default=(), max_length=20)
+    reported_by: ReportedBy = ReportedBy.AGENCY
+    person: Person | None = None
+    address: Address | None = None
+    household: Household = Household.UNKNOWN
+    needs: Needs | None = None
+    complaint: Text | None = Field(default=None, description="in the person's words (主訴)")
+    summary: Text = Field(description="the situation; a hand-off without one is 丸投げ")
+    risks: Text | None = None
+    consent: Consent
+    to: To | None = None
+
+
+class HandoffOffer(Sent):
+    """``POST /v1/referrals/{id}/handoffs``. Several ``to``: the first acceptance wins."""
+
+    to: Annotated[tuple[AgencyId, ...], Field(min_length=1, max_length=20)]
+    kind: HandoffKind
+    function: Code | None = None
+    note: Text | None = None
+
+
+class Acceptance(Sent):
+    text: Text | None = None
+
+
+class Decline(Sent):
+    said_by: SaidBy
+    reason: Code
+    text: Text | None = None
+
+
+class Withdrawal(Sent):
+    text: Text | None = None
+
+
+class Completion(Sent):
+    outcome: Code
+    text: Text | None = None
+
+
+class Ruling(Sent):
+    district: Code
+    remember: bool = False
+    text: Text | None = None
+
+
+class EscalationCall(Sent):
+    reason: Code
+    text: Text | None = None
+
+
+class Note(Sent):
+    text: Text
+
+
+class Closing(Sent):
+    outcome: Code
+    text: Text | None = None
+
+
+class Cancelling(Sent):
+    text: Text | None = None
+
+
+class Reopening(Sent):
+    text: Text | None = None
+
+
+class Given(BaseModel):
+    """A body that a partner gets. Readers ignore what they don't know."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class DistrictGiven(Given):
+    id: Code | None
+    basis: Basis
+    candidates: tuple[Code, ...]
+
+
+class HandoffGiven(Given):
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True
+    )
+
+    id: UUID
+    kind: HandoffKind
+    function: Code
+    from_: AgencyId = Field(alias="from")
+    to: AgencyId
+    state: HandoffState
+    offered_at: AwareDatetime
+    answered_at: AwareDatetime | None = None
+    said_by: SaidBy | None = None
+    reason: Code | None = None
+    outcome: Code | None = None
+
+
+class EscalationGiven(Given):
+    id: UUID
+    code: Code
+    state: EscalationState
+    raised_at: AwareDatetime
+    raised_by: AgencyId
+
+
+class ReferralGiven(Given):
+    """A referral as the asking agency may see it. ``person`` … ``texts`` are there only when this
+    agency may open them (``opened``)."""
+
+    id: UUID
+    number: ReferralNumber
+    ward: WardCode
+    version: int
+    stage: Stage
+    custodian: AgencyId
+    sender: AgencyId
+    sender_reference: str | None = None
+    function: Code
+    urgency: Urgency
+    requested_action: Code | None = None
+    requested_by: AwareDatetime | None = None
+    topics: tuple[Code, ...] = ()
+    reported_by: ReportedBy
+    household: Household
+    consent_basis: str
+    submitted_at: AwareDatetime
+    updated_at: AwareDatetime
+    outcome: Code | None = None
+    district: DistrictGiven | None = None
+    handoffs: tuple[HandoffGiven, ...] = ()
+    escalations: tuple[EscalationGiven, ...] = ()
+    opened: bool = False
+    person: Person | None = None
+    address: Address | None = None
+    staff: str | None = None
+    needs: Needs | None = None
+    complaint: str | None = None
+    summary: str | None = None
+    risks: str | None = None
+    consent: Consent | None = None
+
+
+class ReferralList(Given):
+    """Newest first. ``next``: give it as ``after`` for the following page; absent at the end."""
+
+    items: tuple[ReferralGiven, ...]
+    next: str | None = None
+
+
+class CloudEvent(Given):
+    """One event as the outside sees it (CloudEvents 1.0). ``data``: the event, with its text opened
+    where this agency may read it."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: UUID
+    type: str
+    source: str
+    subject: str
+    time: AwareDatetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    data: dict[str, object]
+
+
+class HistoryGiven(Given):
+    items: tuple[CloudEvent, ...]
+
+
+class InboxItem(Given):
+    """``number``: this agency's own numbering, 1, 2, 3 … without a hole."""
+
+    number: int
+    event: CloudEvent
+
+
+class InboxGiven(Given):
+    items: tuple[InboxItem, ...]
+    head: int = Field(description="the newest number that this agency has")
+
+
+class RequestGiven(Given):
+    """A request that was answered 202: durable, not decided yet."""
+
+    request: UUID
+    state: Literal["pending"] = "pending"
+
+
+class FieldProblemGiven(Given):
+    pointer: str
+    detail: str
+
+
+class ProblemGiven(Given):
+    """RFC 9457, with the stable ``code``."""
+
+    type: str
+    title: str
+    detail: str
+    status: int
+    code: str
+    errors: tuple[FieldProblemGiven, ...] = ()

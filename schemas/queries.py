@@ -1,0 +1,96 @@
+"""Questions between services, answered by request-reply. Whoever asks names the agency it asks for;
+the service that knows decides what that agency may see."""
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.base import AgencyId, Code, JsonObject, Moment, ReferralRef, Said
+from schemas.codes import Stage, Urgency
+from schemas.sealed import SealedRecord
+
+
+class ReadReferral(Said):
+    agency: AgencyId
+    ref: ReferralRef
+
+
+class ReadHistory(Said):
+    agency: AgencyId
+    ref: ReferralRef
+
+
+class ListReferrals(Said):
+    agency: AgencyId
+    stage: Stage | None = None
+    function: Code | None = None
+    urgency: Urgency | None = None
+    custodian: AgencyId | None = None
+    before: int | None = Field(default=None, description="cursor: only referrals older than this")
+    limit: int = Field(default=50, ge=1, le=200)
+
+
+class ReadAnswer(Said):
+    """What became of a request that was answered 202?"""
+
+    agency: AgencyId
+    request: UUID
+
+
+class Locate(Said):
+    """Which referral is this hand-off or number part of? Asked before a text is sealed."""
+
+    agency: AgencyId
+    ref: ReferralRef | None = None
+    handoff: UUID | None = None
+
+
+class ReadInbox(Said):
+    agency: AgencyId
+    after: int = Field(default=0, ge=0)
+    limit: int = Field(default=100, ge=1, le=1000)
+
+
+class Told(Said):
+    """The reply to a question: found, or not for this agency (which is also said of what does not
+    exist: no probing). ``body`` holds no personal data; ``sealed`` is what intake may open for the
+    agency (empty when it may not see it)."""
+
+    found: bool
+    referral: UUID | None = None
+    body: JsonObject = Field(default_factory=dict)
+    sealed: tuple[SealedRecord, ...] = ()
+
+
+class JournalAgain(Said):
+    """Publish the journal again, from this number to its end."""
+
+    first: int = Field(ge=1)
+
+
+class JournalHead(Said):
+    head: int = Field(ge=0)
+
+
+class AskStatus(Said):
+    """How is the service? Answered with figures only."""
+
+
+class ServiceStatus(Said):
+    """``figures``: gauges and counters by name; ``ready``: it does its part of the work now."""
+
+    service: str
+    ready: bool
+    figures: dict[str, float] = Field(default_factory=dict)
+    gaps: tuple["Gap", ...] = ()
+
+
+class Gap(Said):
+    """Journal entries that a reader misses, and since when."""
+
+    producer: str
+    first: int
+    last: int
+    since: Moment
+    state: Literal["open", "healed"] = "open"

@@ -1,0 +1,273 @@
+"""What the events add up to: the state of one referral, and how each event changes it.
+
+``evolve`` gathers facts and never decides. Every reader folds with it: the service that decides,
+the auditors' replay, whoever draws the history. Pure and total over what ``schemas.events`` can say.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from pydantic import TypeAdapter
+
+from schemas import events as e
+from schemas.codes import (
+    AddressKind,
+    Basis,
+    Disposition,
+    EscalationState,
+    HandoffKind,
+    HandoffState,
+    Household,
+    ReportedBy,
+    SaidBy,
+    Stage,
+    Urgency,
+)
+from schemas.journal import JournalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class District:
+    """``id`` is None as long as nobody has settled it; then ``candidates`` says between which."""
+
+    id: str | None
+    basis: Basis
+    candidates: tuple[str, ...]
+    block_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handoff:
+    id: UUID
+    offer: UUID
+    kind: HandoffKind
+    function: str
+    sender: str
+    receiver: str
+    state: HandoffState
+    offered_at: datetime
+    answered_at: datetime | None = None
+    said_by: SaidBy | None = None
+    reason: str | None = None
+    outcome: str | None = None
+
+    @property
+    def stands(self) -> bool:
+        """Still waiting for an answer."""
+        return self.state is HandoffState.OFFERED
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    id: UUID
+    code: str
+    state: EscalationState
+    raised_at: datetime
+    raised_by: str
+    disposition: Disposition | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """One person's need, travelling. At every version exactly one ``custodian``."""
+
+    id: UUID
+    ward: str
+    number: str
+    version: int
+    stage: Stage
+    sender: str
+    custodian: str
+    sender_reference: str | None
+    function: str
+    urgency: Urgency
+    requested_action: str | None
+    requested_by: datetime | None
+    topics: tuple[str, ...]
+    reported_by: ReportedBy
+    household: Household
+    address_kind: AddressKind
+    consent_basis: str
+    submitted_at: datetime
+    updated_at: datetime
+    district: District | None = None
+    handoffs: tuple[Handoff, ...] = ()
+    escalations: tuple[Escalation, ...] = ()
+    outcome: str | None = None
+
+    def handoff(self, handoff_id: UUID) -> Handoff | None:
+        return next((h for h in self.handoffs if h.id == handoff_id), None)
+
+    @property
+    def ended(self) -> bool:
+        return self.stage in (Stage.CLOSED, Stage.CANCELLED)
+
+
+referral_adapter: TypeAdapter[Referral] = TypeAdapter(Referral)
+
+
+def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
+    """The state after ``entry``. Raises ValueError when entries are missing or out of order."""
+    event, at = entry.event, entry.occurred_at
+    if state is None:
+        if not isinstance(event, e.ReferralSubmitted) or entry.version != 1:
+            raise ValueError("a history begins with its submission")
+        return _submitted(entry, event)
+    if entry.version != state.version + 1:
+        raise ValueError(f"version {entry.version} cannot follow {state.version}")
+    version = entry.version
+    match event:
+        case e.HandoffOffered():
+            handoff = Handoff(
+                event.handoff, event.offer, event.kind, event.function, event.sender,
+                event.receiver, HandoffState.OFFERED, at,
+            )  # fmt: skip
+            handoffs = (*state.handoffs, handoff)
+            return _moved(state, version, at, handoffs=handoffs)
+        case e.HandoffAccepted():
+            handoffs = _answered(state, event.handoff, HandoffState.ACCEPTED, at)
+            return _moved(state, version, at, handoffs=handoffs, custodian=event.custodian)
+        case e.HandoffDeclined():
+            handoffs = tuple(
+                replace(
+                    h, state=HandoffState.DECLINED, answered_at=at,
+                    said_by=event.said_by, reason=event.reason,
+                )
+                if h.id == event.handoff else h
+                for h in state.handoffs
+            )  # fmt: skip
+            return _moved(state, version, at, handoffs=handoffs)
+        case e.HandoffExpired():
+            handoffs = _answered(state, event.handoff, HandoffState.EXPIRED, at)
+            return _moved(state, version, at, handoffs=handoffs)
+        case e.HandoffWithdrawn():
+            handoffs = _answered(state, event.handoff, HandoffState.WITHDRAWN, at)
+            return _moved(state, version, at, handoffs=handoffs)
+        case e.HandoffCompleted():
+            handoffs = tuple(
+                replace(h, state=HandoffState.COMPLETED, outcome=event.outcome)
+                if h.id == event.handoff
+                else h
+                for h in state.handoffs
+            )
+            return _moved(state, version, at, handoffs=handoffs)
+        case e.DistrictFound():
+            district = District(event.district, event.basis, event.candidates)
+            return _moved(state, version, at, district=district)
+        case e.RulingRequested():
+            district = District(None, Basis.AMBIGUOUS, event.candidates, event.block_key)
+            return _moved(state, version, at, district=district)
+        case e.DistrictRuled():
+            candidates = state.district.candidates if state.district else (event.district,)
+            district = District(event.district, Basis.RULED, candidates, event.block_key)
+            return _moved(state, version, at, district=district)
+        case e.EscalationRaised():
+            escalation = Escalation(
+                event.escalation, event.code, EscalationState.RAISED, at, event.by
+            )
+            return _moved(state, version, at, escalations=(*state.escalations, escalation))
+        case e.EscalationAcknowledged():
+            escalations = tuple(
+                replace(x, state=EscalationState.ACKNOWLEDGED) if x.id == event.escalation else x
+                for x in state.escalations
+            )
+            return _moved(state, version, at, escalations=escalations, custodian=event.custodian)
+        case e.EscalationResolved():
+            escalations = tuple(
+                replace(x, state=EscalationState.RESOLVED, disposition=event.disposition)
+                if x.id == event.escalation
+                else x
+                for x in state.escalations
+            )
+            return _moved(state, version, at, escalations=escalations)
+        case e.NoteAdded():
+            return replace(state, version=version, updated_at=at)
+        case e.ReferralClosed():
+            return replace(
+                state, version=version, updated_at=at, stage=Stage.CLOSED, outcome=event.outcome
+            )
+        case e.ReferralCancelled():
+            return replace(state, version=version, updated_at=at, stage=Stage.CANCELLED)
+        case e.ReferralReopened():
+            return _moved(replace(state, stage=Stage.IN_CARE, outcome=None), version, at)
+        case e.ReferralSubmitted():
+            raise ValueError("a referral is submitted once")
+        case _:
+            assert_never(event)
+
+
+def fold(entries: Iterable[JournalEntry]) -> Referral | None:
+    """The state after all of one referral's entries, in order; None when there are none."""
+    state: Referral | None = None
+    for entry in entries:
+        state = evolve(state, entry)
+    return state
+
+
+def _submitted(entry: JournalEntry, event: e.ReferralSubmitted) -> Referral:
+    return Referral(
+        id=entry.referral,
+        ward=entry.ward,
+        number=event.number,
+        version=1,
+        stage=Stage.IN_CARE,
+        sender=event.sender,
+        custodian=event.sender,
+        sender_reference=event.sender_reference,
+        function=event.function,
+        urgency=event.urgency,
+        requested_action=event.requested_action,
+        requested_by=event.requested_by,
+        topics=event.topics,
+        reported_by=event.reported_by,
+        household=event.household,
+        address_kind=event.address_kind,
+        consent_basis=event.consent_basis,
+        submitted_at=entry.occurred_at,
+        updated_at=entry.occurred_at,
+    )
+
+
+def _answered(
+    state: Referral, handoff_id: UUID, answer: HandoffState, at: datetime
+) -> tuple[Handoff, ...]:
+    return tuple(
+        replace(h, state=answer, answered_at=at) if h.id == handoff_id else h
+        for h in state.handoffs
+    )
+
+
+def _moved(
+    state: Referral,
+    version: int,
+    at: datetime,
+    *,
+    handoffs: tuple[Handoff, ...] | None = None,
+    custodian: str | None = None,
+    district: District | None = None,
+    escalations: tuple[Escalation, ...] | None = None,
+) -> Referral:
+    """The next version. The stage follows from what stands: nobody sets it by hand."""
+    handoffs = state.handoffs if handoffs is None else handoffs
+    district = state.district if district is None else district
+    if state.ended:
+        stage = state.stage
+    elif district is not None and district.id is None:
+        stage = Stage.AWAITING_RULING
+    elif any(h.stands and h.kind is HandoffKind.TRANSFER for h in handoffs):
+        stage = Stage.OFFERED
+    else:
+        stage = Stage.IN_CARE
+    return replace(
+        state,
+        version=version,
+        updated_at=at,
+        stage=stage,
+        handoffs=handoffs,
+        custodian=state.custodian if custodian is None else custodian,
+        district=district,
+        escalations=state.escalations if escalations is None else escalations,
+    )

@@ -1,0 +1,45 @@
+"""Where things are said: streams, subjects and durable names, in one place."""
+
+COMMANDS_STREAM = "COMMANDS"
+JOURNALS_STREAM = "JOURNALS"
+
+PRODUCERS = ("referral",)
+"""The services whose journals are bound into the ledger."""
+
+REPLY_TO = "Tsunagu-Reply-To"
+"""Header of a command: the core subject on which the answer is awaited."""
+
+
+def command(ward: str, action: str) -> str:
+    return f"tsunagu.{ward}.command.{action}"
+
+
+def all_commands(ward: str = "*") -> str:
+    return f"tsunagu.{ward}.command.>"
+
+
+def journal(ward: str, producer: str, event_type: str) -> str:
+    return f"tsunagu.{ward}.journal.{producer}.{event_type}"
+
+
+def all_journals(ward: str = "*") -> str:
+    return f"tsunagu.{ward}.journal.>"
+
+
+def durable(service: str, ward: str) -> str:
+    """The durable consumer through which a service reads a stream."""
+    return f"{service}-{ward}"
+
+
+def query(ward: str, service: str, question: str) -> str:
+    return f"tsunagu.{ward}.query.{service}.{question}"
+
+
+def journal_head(ward: str, producer: str) -> str:
+    """Request: up to which number does the producer's journal go?"""
+    return query(ward, producer, "journal_head")
+
+
+def journal_again(ward: str, producer: str) -> str:
+    """Request: publish the journal again from a number on."""
+    return query(ward, producer, "journal_again")
