@@ -1,0 +1,94 @@
+"""An organisation on the network, and when somebody is there (関係機関・開所時間)."""
+
+from datetime import date, timedelta
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from schemas.codes import AgencyKind
+from wards.frozen import Code, Frozen, Id, Words
+
+
+def _clock_time(value: object) -> timedelta:
+    """``"17:30"`` as time since midnight. 24:00 is a time of day here: a hospital closes never."""
+    hours, _, minutes = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if len(hours) != 2 or len(minutes) != 2 or not (hours + minutes).isdecimal():
+        raise ValueError('a time is written "HH:MM"')
+    since_midnight = timedelta(hours=int(hours), minutes=int(minutes))
+    if int(minutes) > 59 or since_midnight > timedelta(hours=24):
+        raise ValueError("no such time of day")
+    return since_midnight
+
+
+ClockTime = Annotated[timedelta, BeforeValidator(_clock_time)]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
+
+
+class Span(Frozen):
+    """Opening hours on some weekdays (開所時間), as time since midnight; ``close`` itself is closed."""
+
+    days: tuple[Weekday, ...]
+    open: ClockTime
+    close: ClockTime
+
+
+class ClosedPeriod(Frozen):
+    """Days of every year on which nobody is there (年末年始), both ends included."""
+
+    first: MonthDay
+    last: MonthDay
+
+    def contains(self, day: date) -> bool:
+        at = f"{day:%m-%d}"
+        if self.first <= self.last:
+            return self.first <= at <= self.last
+        return at >= self.first or at <= self.last
+
+
+class Hours(Frozen):
+    """When an agency is open (開所日・開所時間・休業日)."""
+
+    week: tuple[Span, ...]
+    holidays: bool
+    """Whether it is open on national holidays (祝日)."""
+    closed: tuple[ClosedPeriod, ...] = ()
+
+    def on(self, day: date, *, is_holiday: bool) -> tuple[Span, ...]:
+        """The opening hours of one day, earliest first. Whether it is a 祝日 the caller knows."""
+        if (is_holiday and not self.holidays) or any(p.contains(day) for p in self.closed):
+            return ()
+        weekday = WEEKDAYS[day.weekday()]
+        return tuple(sorted((s for s in self.week if weekday in s.days), key=lambda s: s.open))
+
+
+class Agency(Frozen):
+    """An organisation on the network (関係機関)."""
+
+    id: Id
+    kind: AgencyKind
+    name: Words
+    name_en: Words
+    public_name: Words | None = None
+    """What people in the district call it (愛称)."""
+    aliases: tuple[Words, ...] = ()
+    functions: tuple[Code, ...] = ()
+    services: tuple[Code, ...] = ()
+    district: Id | None = None
+    branch_of: Id | None = None
+    hours: Hours
+    phone: Words | None = None
+    fax: Words | None = None
+    mail: Words | None = None
+    address: Words | None = None
+    valid_from: date
+    valid_to: date | None = None
+    """The last day on the network; none: it stays."""
+    sample: bool = False
+    """Invented for trying out: the ward's documents name no such agency."""
+    assumed: tuple[Words, ...] = ()
+    """Fields that the ward's documents do not state and somebody still has to confirm."""
+
+    def active_on(self, day: date) -> bool:
+        return self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
