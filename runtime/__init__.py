@@ -1,0 +1,1 @@
+"""How anything runs: broker, database, journal, clock, processes. No word of the field in here."""

@@ -1,6 +1,5 @@
 """What every said thing has in common."""
 
-from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -38,11 +37,6 @@ class Said(BaseModel):
 
     def to_json(self) -> bytes:
         return self.model_dump_json(exclude_none=True).encode()
-
-
-def utc_text(moment: datetime) -> str:
-    """RFC 3339 in UTC with microseconds, the one spelling that is written into journals."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 Moment = AwareDatetime

@@ -309,8 +309,8 @@ class ReferralList(Given):
 
 
 class CloudEvent(Given):
-    """One event as the outside sees it (CloudEvents 1.0). ``data``: the event, with its text opened
-    where this agency may read it."""
+    """One event as the outside sees it (CloudEvents 1.0). ``data``: the event; in a history with its
+    words (``opened``), where this agency may read them."""
 
     specversion: Literal["1.0"] = "1.0"
     id: UUID

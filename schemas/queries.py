@@ -63,16 +63,6 @@ class Told(Said):
     sealed: tuple[SealedRecord, ...] = ()
 
 
-class JournalAgain(Said):
-    """Publish the journal again, from this number to its end."""
-
-    first: int = Field(ge=1)
-
-
-class JournalHead(Said):
-    head: int = Field(ge=0)
-
-
 class AskStatus(Said):
     """How is the service? Answered with figures only."""
 

@@ -1,0 +1,109 @@
+"""One way to open a database, SQLite or PostgreSQL, and to write to it in one transaction."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine, make_url
+
+_WRITES = "tsunagu_writes"
+
+
+def open_database(url: str) -> Engine:
+    """An engine for ``url``; creates the SQLite folder or the PostgreSQL database if missing.
+
+    SQLite runs in WAL mode with ``synchronous=FULL``: a commit that returned is on the disk.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = sa.create_engine(parsed, connect_args={"timeout": 10, "check_same_thread": False})
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    _create_postgresql_database(parsed)
+    return sa.create_engine(parsed, pool_pre_ping=True)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    # The driver's own transaction handling is switched off: BEGIN is said below.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # IMMEDIATE takes the write lock at once; a deferred one could fail at the first write, with
+    # everything read before it already out of date.
+    writes = connection.get_execution_options().get(_WRITES)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _create_postgresql_database(url: sa.URL) -> None:
+    if not url.database:
+        return
+    admin = sa.create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
+    try:
+        probe = sa.create_engine(url)
+        try:
+            with probe.connect():
+                return
+        except sa.exc.OperationalError:
+            with admin.connect() as connection:
+                name = sa.text("SELECT 1 FROM pg_database WHERE datname = :name")
+                if connection.execute(name, {"name": url.database}).first() is None:
+                    quoted = admin.dialect.identifier_preparer.quote(url.database)
+                    connection.exec_driver_sql(f"CREATE DATABASE {quoted}")
+        finally:
+            probe.dispose()
+    finally:
+        admin.dispose()
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes: committed at the end, undone on any exception."""
+    with engine.connect() as connection:
+        connection = connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One transaction that only reads."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows, passing over those whose primary key is there already."""
+    if not rows:
+        return
+    insert: Any
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert
+    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+
+
+def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
+    """Insert rows; where the primary key is there already, overwrite the other columns."""
+    if not rows:
+        return
+    insert: Any
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert
+    else:
+        from sqlalchemy.dialects.sqlite import insert
+    keys = [column.name for column in table.primary_key]
+    statement = insert(table)
+    rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), rows)

@@ -1,0 +1,93 @@
+"""Reading a durable pull consumer: one message as soon as it comes, and with it whatever has
+already arrived.
+
+Never waits to fill a batch: lowest latency on a trickle, largest batches under load. The client
+library's own ``fetch`` waits for a whole batch or its timeout.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import nats.errors
+from nats.aio.msg import Msg
+
+from runtime.broker import Bus
+from runtime.observability import log
+
+_EXPIRES = 2.0  # seconds; a request lost in a broker's restart is repeated after this
+
+
+class Feed:
+    """``provision`` is called at the start and whenever stream or consumer are gone (a broker that
+    lost its folder): it creates what is missing."""
+
+    def __init__(
+        self, bus: Bus, stream: str, durable: str, provision: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._bus = bus
+        self._next = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._provision = provision
+        self._waiting: deque[Msg] = deque()
+        self._arrived = asyncio.Event()
+        self._requested = 0  # messages that the open pull request may still bring
+        self._request = 0  # number of the newest pull request
+        self._gone = False
+        self._inbox = ""
+
+    async def open(self) -> None:
+        await self._until_provisioned()
+        self._inbox = self._bus.nc.new_inbox()
+        await self._bus.nc.subscribe(f"{self._inbox}.*", cb=self._receive)
+
+    async def take(self, most: int) -> list[Msg]:
+        """At least one message, at most ``most``; waits for the first only."""
+        while not self._waiting:
+            self._arrived.clear()
+            if self._gone:
+                self._gone = False
+                await self._until_provisioned()
+            if self._requested <= 0:
+                await self._pull(most)
+            try:
+                await asyncio.wait_for(self._arrived.wait(), _EXPIRES + 0.5)
+            except TimeoutError:
+                self._requested = 0
+        taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        if self._requested <= 0:
+            # Asked for before the batch is worked on, so that the next one arrives meanwhile.
+            await self._pull(most)
+        return taken
+
+    async def _pull(self, most: int) -> None:
+        self._request += 1
+        self._requested = most
+        ask = {"batch": most, "expires": int(_EXPIRES * 1e9)}
+        with contextlib.suppress(nats.errors.Error):
+            await self._bus.nc.publish(
+                self._next, json.dumps(ask).encode(), reply=f"{self._inbox}.{self._request}"
+            )
+
+    async def _receive(self, message: Msg) -> None:
+        status = message.headers.get("Status") if message.headers and not message.data else None
+        current = message.subject.endswith(f".{self._request}")
+        if status is None:
+            self._waiting.append(message)
+            if current:
+                self._requested -= 1
+        elif current:
+            self._requested = 0
+            # 503: nobody answers for the consumer; 409: it was deleted. 404 and 408: nothing there.
+            self._gone = status in ("503", "409")
+        self._arrived.set()
+
+    async def _until_provisioned(self) -> None:
+        while True:
+            try:
+                await self._provision()
+                return
+            except (TimeoutError, nats.errors.Error, OSError):
+                log("provisioning_failed", fault=True)
+                await asyncio.sleep(0.5)

@@ -1,0 +1,248 @@
+"""Reading other services' journals without missing an entry.
+
+Each producer's numbers are contiguous, so a reader knows what it misses. A gap is never skipped:
+what comes after it is set aside, the producer is asked to publish from the gap on again, and the
+gap is reported for as long as it lasts. Entries seen before are passed over.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from nats.aio.msg import Msg
+from sqlalchemy.engine import Connection
+
+from runtime import dead_letters
+from runtime.broker import NoAnswer, ensure_consumer, ensure_stream, journals_stream
+from runtime.clock import Clock
+from runtime.database import reading, upsert, writing
+from runtime.feed import Feed
+from runtime.journal import JournalAgain, JournalHead
+from runtime.observability import log
+from runtime.service import Service
+from runtime.sole_writer import writer_table
+from schemas import subjects
+
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    read: sa.Table
+    dead_letters: sa.Table
+    writer: sa.Table
+
+
+def reading_tables(metadata: sa.MetaData) -> Tables:
+    """``journals_read``: how far each producer's journal was taken in."""
+    read = sa.Table(
+        "journals_read",
+        metadata,
+        sa.Column("producer", sa.String(64), primary_key=True),
+        sa.Column("number", sa.BigInteger, nullable=False),
+    )
+    return Tables(read, dead_letters.dead_letters_table(metadata), writer_table(metadata))
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A journal entry as it came: parsed, and its own bytes."""
+
+    producer: str
+    number: int
+    value: dict[str, Any]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A gap: entries ``first`` to ``last`` have not come, since ``since``."""
+
+    producer: str
+    first: int
+    last: int
+    since: datetime
+
+
+class JournalReader:
+    """Feeds ``take_in(connection, entries)`` with every entry once, each producer's in order.
+
+    ``take_in`` writes in the transaction in which the reader remembers how far it came (``guard``
+    first checks that this process may write); after the commit ``settled`` is called and the
+    messages are acknowledged. ``check`` raises ValueError for what is not an entry.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        tables: Tables,
+        clock: Clock,
+        *,
+        name: str,
+        ward: str,
+        replicas: int,
+        check: Callable[[bytes], object],
+        take_in: Callable[[Connection, list[Entry]], None],
+        settled: Callable[[], None] = lambda: None,
+        gap_changed: Callable[[Missing, bool], None] = lambda gap, healed: None,
+        check_every: float = 1.0,
+    ) -> None:
+        self._bus = service.bus
+        self._engine = service.engine
+        self._guard = service.sole.guard
+        self._tables = tables
+        self._clock = clock
+        self._ward = ward
+        self._replicas = replicas
+        self._check = check
+        self._take_in = take_in
+        self._settled = settled
+        self._gap_changed = gap_changed
+        self._check_every = check_every
+        self._durable = subjects.durable(name, ward)
+        self._feed = Feed(self._bus, subjects.JOURNALS_STREAM, self._durable, self._provision)
+        self._asked: dict[str, float] = {}
+        self.read: dict[str, int] = {}
+        self.missing: dict[str, Missing] = {}
+
+    async def _provision(self) -> None:
+        stream = journals_stream(subjects.JOURNALS_STREAM, subjects.all_journals(), self._replicas)
+        await ensure_stream(self._bus.js, stream)
+        filter_subject = subjects.all_journals(self._ward)
+        await ensure_consumer(self._bus.js, subjects.JOURNALS_STREAM, self._durable, filter_subject)
+
+    async def run(self) -> None:
+        self.read = await asyncio.to_thread(self._load)
+        await self._feed.open()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take())
+            tasks.create_task(self._compare_heads())
+
+    def _load(self) -> dict[str, int]:
+        table = self._tables.read
+        with reading(self._engine) as connection:
+            rows = connection.execute(sa.select(table.c.producer, table.c.number)).all()
+        return {row.producer: row.number for row in rows}
+
+    async def _take(self) -> None:
+        while True:
+            messages = await self._feed.take(_BATCH)
+            try:
+                await asyncio.to_thread(self._work, messages)
+            except sa.exc.DBAPIError:
+                # The database cannot take it now (full, locked, gone): nothing was written, the
+                # messages come again.
+                log("taking_in_failed", fault=True, messages=len(messages))
+                self.read = await self._reload()
+                await self._each(messages, lambda m: m.nak(delay=0.5))
+                await asyncio.sleep(0.5)
+                continue
+            await self._each(messages, lambda m: m.ack())
+            for gap in list(self.missing.values()):
+                await self._ask_again(gap.producer)
+
+    async def _reload(self) -> dict[str, int]:
+        with contextlib.suppress(sa.exc.DBAPIError):
+            return await asyncio.to_thread(self._load)
+        return self.read
+
+    @staticmethod
+    async def _each(messages: list[Msg], act: Callable[[Msg], Any]) -> None:
+        for message in messages:
+            with contextlib.suppress(Exception):  # lost acknowledgements only bring repetition
+                await act(message)
+
+    def _work(self, messages: list[Msg]) -> None:
+        """One transaction for the whole batch."""
+        read = dict(self.read)
+        entries: list[Entry] = []
+        bad: list[tuple[Msg, str]] = []
+        for message in messages:
+            try:
+                entry = self._parse(message)
+            except ValueError as fault:
+                bad.append((message, str(fault)))
+                continue
+            expected = read.get(entry.producer, 0) + 1
+            if entry.number == expected:
+                entries.append(entry)
+                read[entry.producer] = entry.number
+            elif entry.number > expected:
+                self._note_gap(entry.producer, expected, entry.number - 1)
+        if entries or bad:
+            with writing(self._engine) as connection:
+                self._guard(connection)
+                self._take_in(connection, entries)
+                upsert(
+                    connection,
+                    self._tables.read,
+                    [{"producer": p, "number": n} for p, n in read.items()],
+                )
+                for message, reason in bad:
+                    dead_letters.bury(
+                        connection, self._tables.dead_letters, message.subject, message.data,
+                        reason, self._clock.now(),
+                    )  # fmt: skip
+            self._settled()
+        self.read = read
+        for producer, gap in list(self.missing.items()):
+            if read.get(producer, 0) >= gap.last:
+                del self.missing[producer]
+                self._gap_changed(gap, True)
+                log("gap_healed", producer=producer, first=gap.first, last=gap.last)
+
+    def _parse(self, message: Msg) -> Entry:
+        try:
+            self._check(message.data)
+            value = json.loads(message.data)
+            producer, number, ward = value["producer"], value["number"], value["ward"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise ValueError(f"unreadable: {type(error).__name__}") from None
+        if ward != self._ward or producer not in subjects.PRODUCERS:
+            raise ValueError("not a producer of this ward")
+        return Entry(producer, number, value, message.data)
+
+    def _note_gap(self, producer: str, first: int, last: int) -> None:
+        known = self.missing.get(producer)
+        if known is not None and known.first <= first and known.last >= last:
+            return
+        since = known.since if known is not None else self._clock.now()
+        if known is None:
+            log("gap_found", producer=producer, first=first, last=last)
+        gap = Missing(producer, first, last, since)
+        self.missing[producer] = gap
+        self._gap_changed(gap, False)
+
+    async def _ask_again(self, producer: str) -> None:
+        """Ask the producer to publish from our next number on, at most once a second."""
+        now = asyncio.get_running_loop().time()
+        if now - self._asked.get(producer, -10.0) < self._check_every:
+            return
+        self._asked[producer] = now
+        question = JournalAgain(first=self.read.get(producer, 0) + 1)
+        with contextlib.suppress(NoAnswer):
+            await self._bus.ask(subjects.journal_again(self._ward, producer), question, JournalHead)
+
+    async def _compare_heads(self) -> None:
+        """What was lost at the end of a journal leaves no gap to see: ask how long it is. Behind
+        twice running without having moved means that messages are missing, not just late."""
+        before: dict[str, int] = {}
+        while True:
+            await asyncio.sleep(self._check_every)
+            for producer in subjects.PRODUCERS:
+                with contextlib.suppress(NoAnswer):
+                    told = await self._bus.ask(
+                        subjects.journal_head(self._ward, producer),
+                        JournalHead(head=0),
+                        JournalHead,
+                    )
+                    have = self.read.get(producer, 0)
+                    if told.head > have and before.get(producer) == have:
+                        self._note_gap(producer, have + 1, told.head)
+                        await self._ask_again(producer)
+                    before[producer] = have

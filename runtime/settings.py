@@ -1,0 +1,71 @@
+"""The settings of a process: typed, read once, passed down. Secrets are paths to files.
+
+Every setting is an environment variable named ``TSUNAGU_`` and the field in capitals.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+
+class SettingsError(ValueError):
+    """A setting is missing or makes no sense; the text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``home``: what a running network keeps. ``database``: an SQLAlchemy URL with ``{service}`` for
+    the service's name; empty means one SQLite file per service under ``home``. ``nats_url`` may hold
+    several addresses, separated by commas. ``replicas``: of each JetStream stream (3 in a cluster)."""
+
+    home: Path = Path(".tsunagu")
+    ward: Path | None = None
+    database: str = ""
+    nats_url: str = "nats://127.0.0.1:4222"
+    nats_user: str = ""
+    nats_password_file: Path | None = None
+    replicas: int = 1
+    host: str = "127.0.0.1"
+    port: int = 8700
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        given: dict[str, object] = {}
+        for field in fields(cls):
+            name = f"TSUNAGU_{field.name.upper()}"
+            value = environment.get(name)
+            if value is None or value == "":
+                continue
+            if field.name in ("home", "ward", "nats_password_file"):
+                given[field.name] = Path(value)
+            elif field.name in ("replicas", "port"):
+                if not value.isdecimal():
+                    raise SettingsError(f"{name} must be a whole number")
+                given[field.name] = int(value)
+            else:
+                given[field.name] = value
+        return cls(**given)  # type: ignore[arg-type]  # the loop above made each the field's type
+
+    def environment(self) -> dict[str, str]:
+        """The same settings, for a child process."""
+        return {
+            f"TSUNAGU_{field.name.upper()}": str(getattr(self, field.name))
+            for field in fields(self)
+            if getattr(self, field.name) not in (None, "")
+        }
+
+    @property
+    def keys(self) -> Path:
+        """Folder of key files, readable by the owner only."""
+        return self.home / "keys"
+
+    def database_url(self, service: str) -> str:
+        if self.database:
+            return self.database.replace("{service}", service)
+        return f"sqlite:///{(self.home / 'data' / f'{service}.db').resolve()}"
+
+    def nats_password(self) -> str | None:
+        if self.nats_password_file is None:
+            return None
+        return self.nats_password_file.read_text(encoding="ascii").strip()

@@ -1,0 +1,87 @@
+"""The audit service: what it is made of, and how it runs."""
+
+import asyncio
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from runtime import dead_letters
+from runtime.clock import Clock, utc_text
+from runtime.database import upsert, writing
+from runtime.keys import signing_key
+from runtime.observability import log
+from runtime.reading import JournalReader, Missing
+from runtime.service import running
+from runtime.settings import Settings
+from schemas import queries as q
+from schemas import subjects
+from schemas.journal import JournalEntry
+from services.audit import tables as t
+from services.audit.checkpoint import verifier_key
+from services.audit.ledger import Ledger, origin
+from wards.model import Ward
+
+SERVICE = "audit"
+MIGRATIONS = Path(__file__).with_name("migrations")
+_SIGN_EVERY = 0.2  # seconds between checkpoints while entries keep coming
+
+
+async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
+    """Serve until cancelled."""
+    key = signing_key(settings.keys / "ledger.key")
+    vkey = verifier_key(origin(ward.code), key).encode()
+    (settings.keys / "ledger.vkey").write_text(vkey + "\n", encoding="ascii")
+    async with running(settings, SERVICE, ward.code, MIGRATIONS, t.journals.writer) as service:
+        engine = service.engine
+        ledger = Ledger(service.engine, ward.code, key, clock)
+        reader = JournalReader(
+            service,
+            t.journals,
+            clock,
+            name=SERVICE,
+            ward=ward.code,
+            replicas=settings.replicas,
+            check=JournalEntry.from_json,
+            take_in=ledger.append,
+            settled=ledger.settle,
+            gap_changed=lambda gap, healed: _record_gap(engine, gap, healed, clock),
+        )
+
+        def status(_: q.AskStatus) -> q.ServiceStatus:
+            figures = {
+                "ledger_entries": ledger.size,
+                "ledger_signed": ledger.signed,
+                "dead_letters": dead_letters.count(engine, t.journals.dead_letters),
+            }
+            gaps = tuple(
+                q.Gap.model_validate(gap, from_attributes=True) for gap in reader.missing.values()
+            )
+            return q.ServiceStatus(service=SERVICE, ready=not gaps, figures=figures, gaps=gaps)
+
+        service.bus.answer(subjects.query(ward.code, SERVICE, "status"), q.AskStatus, status)
+        await service.bus.start()
+        log("service_started", ward=ward.code)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(reader.run())
+            tasks.create_task(_sign(ledger))
+
+
+async def _sign(ledger: Ledger) -> None:
+    while True:
+        await asyncio.sleep(_SIGN_EVERY)
+        try:
+            await asyncio.to_thread(ledger.sign)
+        except sa.exc.DBAPIError:
+            log("signing_failed", fault=True)
+
+
+def _record_gap(engine: sa.Engine, gap: Missing, healed: bool, clock: Clock) -> None:
+    row = {
+        "producer": gap.producer,
+        "first": gap.first,
+        "last": gap.last,
+        "since": utc_text(gap.since),
+        "healed_at": utc_text(clock.now()) if healed else None,
+    }
+    with writing(engine) as connection:
+        upsert(connection, t.gaps, [row])

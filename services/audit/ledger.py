@@ -1,0 +1,165 @@
+"""The ledger: every producer's journal bound into one append-only Merkle log (台帳).
+
+Appending is one transaction: entries, the tree's right edge and how far each journal was read. A
+checkpoint is signed over committed entries only and stored before anyone sees it, so that a crash
+never gives two roots for one size.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.engine import Connection, Engine
+
+from runtime.clock import Clock, utc_text
+from runtime.database import insert_new, reading, upsert, writing
+from runtime.reading import Entry
+from services.audit import tables as t
+from services.audit.checkpoint import Checkpoint, sign_checkpoint
+from services.audit.entry import make_entry
+from services.audit.merkle import Frontier, leaf_hash
+from services.audit.verify import StoredCheckpoint, StoredEntry
+
+_KEPT_TAILS = 50_000
+
+
+def origin(ward: str) -> str:
+    """The ledger's name, which is also its key's."""
+    return f"tsunagu/{ward}"
+
+
+class Ledger:
+    """Appends and signs. What it keeps in memory is only a copy of what the database says."""
+
+    def __init__(self, engine: Engine, ward: str, key: Ed25519PrivateKey, clock: Clock) -> None:
+        self._engine = engine
+        self._origin = origin(ward)
+        self._key = key
+        self._clock = clock
+        self._tails: OrderedDict[str, str] = OrderedDict()  # referral → newest leaf, in hex
+        self._pending: tuple[Frontier, dict[str, str]] | None = None
+        with reading(engine) as connection:
+            self._frontier = stored_frontier(connection)
+            size = sa.select(sa.func.max(t.checkpoints.c.size))
+            self.signed = connection.execute(size).scalar() or 0
+
+    @property
+    def size(self) -> int:
+        return len(self._frontier)
+
+    def append(self, connection: Connection, entries: list[Entry]) -> None:
+        """Append journal entries in the caller's transaction. ``settle`` follows its commit."""
+        self._pending = None
+        if not entries:
+            return
+        received_at = utc_text(self._clock.now())
+        frontier = Frontier.from_bytes(self._frontier.to_bytes())
+        tails = self._tails_of(connection, {e.value["referral"] for e in entries})
+        rows: list[dict[str, Any]] = []
+        numbers: list[dict[str, Any]] = []
+        for entry in entries:
+            value = entry.value
+            referral = value["referral"]
+            body = make_entry(value, received_at=received_at, prev=tails.get(referral))
+            leaf = leaf_hash(body)
+            tails[referral] = leaf.hex()
+            rows.append(
+                {
+                    "idx": len(frontier),
+                    "leaf": leaf,
+                    "body": body,
+                    "event_id": value["id"],
+                    "producer": entry.producer,
+                    "number": entry.number,
+                    "referral": referral,
+                }
+            )
+            frontier.append(leaf)
+            number = value["event"].get("number")
+            if number is not None:
+                numbers.append({"number": number, "referral": referral})
+        connection.execute(sa.insert(t.entries), rows)
+        insert_new(connection, t.numbers, numbers)
+        upsert(connection, t.frontier, [{"id": 1, "hashes": frontier.to_bytes()}])
+        self._pending = (frontier, tails)
+
+    def settle(self) -> None:
+        """The transaction was committed."""
+        if self._pending is None:
+            return
+        self._frontier, tails = self._pending
+        self._pending = None
+        self._tails.update(tails)
+        while len(self._tails) > _KEPT_TAILS:
+            self._tails.popitem(last=False)
+
+    def sign(self) -> None:
+        """Sign and store a checkpoint over all committed entries, if there are new ones."""
+        frontier = self._frontier  # entries may be appended meanwhile
+        if len(frontier) == self.signed:
+            return
+        checkpoint = Checkpoint(self._origin, len(frontier), frontier.root())
+        row = {
+            "size": checkpoint.size,
+            "note": sign_checkpoint(checkpoint, self._key),
+            "signed_at": utc_text(self._clock.now()),
+        }
+        with writing(self._engine) as connection:
+            connection.execute(sa.insert(t.checkpoints), [row])
+        self.signed = checkpoint.size
+
+    def _tails_of(self, connection: Connection, referrals: set[str]) -> dict[str, str]:
+        known = {r: self._tails[r] for r in referrals if r in self._tails}
+        unknown = referrals - known.keys()
+        if unknown:
+            e = t.entries
+            newest = (
+                sa.select(sa.func.max(e.c.idx))
+                .where(e.c.referral.in_(unknown))
+                .group_by(e.c.referral)
+            )
+            query = sa.select(e.c.referral, e.c.leaf).where(e.c.idx.in_(newest))
+            known |= {row.referral: row.leaf.hex() for row in connection.execute(query)}
+        return known
+
+
+def stored_frontier(connection: Connection) -> Frontier:
+    stored = connection.execute(sa.select(t.frontier.c.hashes)).scalar()
+    return Frontier.from_bytes(stored) if stored is not None else Frontier()
+
+
+def find_referral(connection: Connection, ref: str) -> str | None:
+    """The referral's id for an id or the number that people say."""
+    query = sa.select(t.numbers.c.referral).where(t.numbers.c.number == ref)
+    found = connection.execute(query).scalar()
+    if found is not None:
+        return str(found)
+    query = sa.select(t.entries.c.referral).where(t.entries.c.referral == ref).limit(1)
+    return connection.execute(query).scalar()
+
+
+def bodies(connection: Connection, referral: str | None = None) -> Iterator[bytes]:
+    """Entries in the ledger's order: one referral's, or all."""
+    e = t.entries
+    query = sa.select(e.c.body).order_by(e.c.idx).execution_options(yield_per=1000)
+    if referral is not None:
+        query = query.where(e.c.referral == referral)
+    for row in connection.execute(query):
+        yield bytes(row.body)
+
+
+def stored_entries(connection: Connection) -> Iterable[StoredEntry]:
+    """All rows as the verifier wants them."""
+    query = sa.select(t.entries).order_by(t.entries.c.idx).execution_options(yield_per=1000)
+    for row in connection.execute(query):
+        yield StoredEntry(
+            row.idx, bytes(row.leaf), bytes(row.body), row.event_id, row.producer, row.number,
+            row.referral,
+        )  # fmt: skip
+
+
+def stored_checkpoints(connection: Connection) -> Iterable[StoredCheckpoint]:
+    query = sa.select(t.checkpoints.c.size, t.checkpoints.c.note).order_by(t.checkpoints.c.size)
+    return [StoredCheckpoint(row.size, row.note) for row in connection.execute(query)]

@@ -1,0 +1,103 @@
+"""Data keys: made, wrapped and kept before anything sealed with them leaves this process."""
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Sequence
+from uuid import UUID
+
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy.engine import Engine
+
+from runtime.database import insert_new, reading, writing
+from services.intake import tables as t
+
+_NONCE = 12
+
+
+class KeyStoreFailed(RuntimeError):
+    """The key store cannot be written or read now."""
+
+
+class KeyStore:
+    """Requests that come while a transaction runs share the next one."""
+
+    def __init__(self, engine: Engine, key_encryption_key: bytes) -> None:
+        self._engine = engine
+        self._wrap = AESGCM(key_encryption_key)
+        self._wrapped_by = hashlib.sha256(key_encryption_key).hexdigest()[:16]
+        self._waiting: list[tuple[UUID, asyncio.Future[bytes]]] = []
+        self._worker: asyncio.Task[None] | None = None
+
+    async def key_for(self, referral: UUID) -> bytes:
+        """The referral's data key, made and durably kept at the first call; the same ever after.
+        Raises KeyStoreFailed."""
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._waiting.append((referral, future))
+        if self._worker is None or self._worker.done():
+            self._worker = asyncio.create_task(self._work())
+        return await future
+
+    async def find(self, referral: UUID) -> bytes | None:
+        """The referral's data key, or None when there is none (never made, or destroyed)."""
+        return (await asyncio.to_thread(self._read, [referral])).get(referral)
+
+    async def can_write(self) -> bool:
+        """Would making a key succeed now?"""
+        try:
+            await asyncio.to_thread(self._probe)
+        except sa.exc.DBAPIError:
+            return False
+        return True
+
+    async def _work(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
+            try:
+                keys = await asyncio.to_thread(self._make, [referral for referral, _ in batch])
+            except sa.exc.DBAPIError:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(KeyStoreFailed("the key store cannot be written"))
+                continue
+            for referral, future in batch:
+                if not future.done():
+                    future.set_result(keys[referral])
+
+    def _make(self, referrals: Sequence[UUID]) -> dict[UUID, bytes]:
+        rows = [
+            {
+                "referral": str(referral),
+                "wrapped": self._wrapped(referral, os.urandom(32)),
+                "wrapped_by": self._wrapped_by,
+            }
+            for referral in dict.fromkeys(referrals)
+        ]
+        with writing(self._engine) as connection:
+            insert_new(connection, t.data_keys, rows)
+        return self._read(referrals)
+
+    def _read(self, referrals: Sequence[UUID]) -> dict[UUID, bytes]:
+        k = t.data_keys
+        query = sa.select(k.c.referral, k.c.wrapped).where(
+            k.c.referral.in_([str(referral) for referral in referrals])
+        )
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        return {UUID(row.referral): self._unwrapped(row.referral, row.wrapped) for row in rows}
+
+    def _probe(self) -> None:
+        with self._engine.connect() as connection:
+            transaction = connection.begin()
+            try:
+                connection.execute(sa.insert(t.probes), [{"id": 1}])
+            finally:
+                transaction.rollback()
+
+    def _wrapped(self, referral: UUID, key: bytes) -> bytes:
+        nonce = os.urandom(_NONCE)
+        return nonce + self._wrap.encrypt(nonce, key, str(referral).encode())
+
+    def _unwrapped(self, referral: str, wrapped: bytes) -> bytes:
+        return self._wrap.decrypt(wrapped[:_NONCE], wrapped[_NONCE:], referral.encode())

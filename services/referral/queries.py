@@ -1,0 +1,139 @@
+"""What others may ask of the referral service. Each answer says only what the asking agency may
+see; what does not exist and what is none of its business look the same."""
+
+import sqlalchemy as sa
+from pydantic_core import from_json
+from sqlalchemy.engine import Connection, Engine
+
+from runtime import journal as journals
+from runtime.database import reading
+from schemas import queries as q
+from schemas.base import JsonObject
+from schemas.journal import JournalEntry
+from schemas.outside import cloud_event
+from schemas.referral import Referral, referral_adapter
+from schemas.sealed import Group, SealedRecord
+from services.referral import tables as t
+from services.referral import views
+from wards.model import Ward
+
+_NOTHING = q.Told(found=False)
+
+
+class Questions:
+    """Answers from the database, in a worker thread; never touches what the writer is doing."""
+
+    def __init__(self, engine: Engine, ward: Ward) -> None:
+        self._engine = engine
+        self._ward = ward
+
+    def read(self, question: q.ReadReferral) -> q.Told:
+        """One referral with what may be opened of it."""
+        with reading(self._engine) as connection:
+            state = self._find(connection, str(question.ref))
+            if state is None or not views.may_see(state, question.agency, self._ward):
+                return _NOTHING
+            body = views.referral_given(state, question.agency, self._ward)
+            sealed = self._sealed(connection, state, question.agency)
+        return q.Told(found=True, referral=state.id, body=body, sealed=sealed)
+
+    def history(self, question: q.ReadHistory) -> q.Told:
+        """Every event of one referral, in order."""
+        with reading(self._engine) as connection:
+            state = self._find(connection, str(question.ref))
+            if state is None or not views.may_see(state, question.agency, self._ward):
+                return _NOTHING
+            bodies = journals.history(connection, t.journal, str(state.id))
+            sealed = self._sealed(connection, state, question.agency)
+        entries = [JournalEntry.from_json(body) for body in bodies]
+        masked = not views.may_open_address(state, question.agency, self._ward)
+        items = [
+            cloud_event(entry)
+            for entry in entries
+            if not (masked and views.tells_the_district(entry.event))
+        ]
+        return q.Told(found=True, referral=state.id, body={"items": items}, sealed=sealed)
+
+    def listing(self, question: q.ListReferrals) -> q.Told:
+        """The agency's own referrals, newest first."""
+        r, w = t.referrals, t.worklist
+        query = (
+            sa.select(r.c.state, w.c.seq)
+            .join_from(w, r, w.c.referral == r.c.id)
+            .where(w.c.agency == question.agency)
+            .order_by(w.c.seq.desc())
+            .limit(question.limit + 1)
+        )
+        if question.before is not None:
+            query = query.where(w.c.seq < question.before)
+        for column, value in (
+            (r.c.stage, question.stage),
+            (r.c.function, question.function),
+            (r.c.urgency, question.urgency),
+            (r.c.custodian, question.custodian),
+        ):
+            if value is not None:
+                query = query.where(column == str(value))
+        with reading(self._engine) as connection:
+            rows = connection.execute(query).all()
+        body: JsonObject = {
+            "items": [
+                views.referral_given(
+                    referral_adapter.validate_json(row.state), question.agency, self._ward
+                )
+                for row in rows[: question.limit]
+            ]
+        }
+        if len(rows) > question.limit:
+            body["next"] = str(rows[question.limit - 1].seq)
+        return q.Told(found=True, body=body)
+
+    def answer(self, question: q.ReadAnswer) -> q.Told:
+        """What a command was answered, for the agency that sent it."""
+        a = t.answers
+        query = sa.select(a.c.status, a.c.body).where(
+            a.c.id == str(question.request), a.c.agency == question.agency
+        )
+        with reading(self._engine) as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return _NOTHING
+        return q.Told(found=True, body={"status": row.status, "body": from_json(row.body)})
+
+    def locate(self, question: q.Locate) -> q.Told:
+        """Which referral a number, id or hand-off belongs to."""
+        with reading(self._engine) as connection:
+            ref = str(question.ref) if question.ref is not None else None
+            if question.handoff is not None:
+                h = t.handoffs
+                place = sa.select(h.c.referral).where(h.c.id == str(question.handoff))
+                ref = connection.execute(place).scalar()
+            state = self._find(connection, ref) if ref is not None else None
+        if state is None or not views.may_see(state, question.agency, self._ward):
+            return _NOTHING
+        return q.Told(found=True, referral=state.id)
+
+    def _find(self, connection: Connection, ref: str) -> Referral | None:
+        r = t.referrals
+        query = sa.select(r.c.state).where(sa.or_(r.c.id == ref, r.c.number == ref))
+        body = connection.execute(query).scalar()
+        return referral_adapter.validate_json(body) if body is not None else None
+
+    def _sealed(
+        self, connection: Connection, state: Referral, agency: str
+    ) -> tuple[SealedRecord, ...]:
+        if not views.may_open(state, agency, self._ward):
+            return ()
+        address = views.may_open_address(state, agency, self._ward)
+        s = t.sealed
+        query = sa.select(s).where(s.c.referral == str(state.id))
+        return tuple(
+            SealedRecord(
+                event=row.event,
+                group=row.grp,
+                commitment=row.commitment,
+                ciphertext=row.ciphertext,
+            )
+            for row in connection.execute(query)
+            if address or row.grp != Group.ADDRESS
+        )
