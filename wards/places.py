@@ -36,8 +36,11 @@ def lines_of(text: str) -> dict[Path, int]:
             if depth <= 0:
                 array = None
         elif header := _HEADER.match(line):
-            table = _table(header[2].split("."), header[1] == "[[", counts)
+            repeated = header[1] == "[["
+            table = _table(header[2].split("."), repeated, counts)
             places[table] = number
+            if repeated:  # the array stands where its first element stands
+                places.setdefault(table[:-1], number)
         elif key := _KEY.match(line):
             path = (*table, key[1].strip("\"'"))
             places[path] = number

@@ -1,0 +1,85 @@
+"""A new ward is a new file, and a file with mistakes says all of them and where they are."""
+
+import re
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+
+from wards import WardFileError, bundled_ward, load_ward
+from wards.load import read_ward
+
+HERE = Path(__file__).parent
+BROKEN = sorted((HERE / "broken").glob("*.toml"))
+MARK = re.compile(r"# <- (\S+)")
+
+
+def test_the_sample_ward_is_in_order() -> None:
+    assert load_ward(HERE / "sample.toml").name == "見本区"
+
+
+@pytest.mark.parametrize("path", BROKEN, ids=[path.stem.replace("_", " ") for path in BROKEN])
+def test_a_broken_file_names_each_mistake_with_its_line_and_key(path: Path) -> None:
+    """Every faulty line of a sample is marked with the key that is wrong; nothing else is named."""
+    expected = {
+        (number, "" if mark[1] == "syntax" else mark[1])
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        for mark in MARK.finditer(line)
+    }
+    with pytest.raises(WardFileError) as refused:
+        load_ward(path)
+    assert {(mistake.line, mistake.key) for mistake in refused.value.mistakes} == expected
+    for mistake in refused.value.mistakes:
+        assert f"{path}:{mistake.line}" in str(refused.value)
+        assert mistake.ja in str(refused.value)
+        assert mistake.en in str(refused.value)
+
+
+def test_a_file_that_is_missing_or_not_text_is_refused_in_the_same_way(tmp_path: Path) -> None:
+    with pytest.raises(WardFileError, match="読めません"):
+        load_ward(tmp_path / "nowhere.toml")
+    (tmp_path / "ward.toml").write_bytes("文京区".encode("shift_jis"))
+    with pytest.raises(WardFileError, match="UTF-8"):
+        load_ward(tmp_path / "ward.toml")
+
+
+def test_an_empty_file_lists_everything_that_a_ward_must_say() -> None:
+    with pytest.raises(WardFileError) as refused:
+        read_ward("", "empty.toml")
+    keys = {mistake.key for mistake in refused.value.mistakes}
+    assert {"code", "agencies", "districts", "functions", "consent_bases"} <= keys
+
+
+def test_before_a_hub_opens_and_after_it_closes_the_core_centre_serves_its_district() -> None:
+    ward = load_ward(HERE / "sample.toml")
+    assert ward.hub_of("east", date(2026, 9, 30)) == "core"
+    assert ward.hub_of("east", date(2026, 10, 1)) == "hub-east"
+    assert ward.hub_of("east", date(2027, 3, 31)) == "hub-east"
+    assert ward.hub_of("east", date(2027, 4, 1)) == "core"
+    with pytest.raises(KeyError):
+        ward.hub_of("north", date(2026, 9, 30))
+
+
+def test_opening_hours_know_lunch_midnight_holidays_and_the_turn_of_the_year() -> None:
+    ward = load_ward(HERE / "sample.toml")
+    hub, core = ward.agency("hub-east"), ward.agency("core")
+    assert hub is not None
+    assert core is not None
+    monday = date(2026, 11, 23)
+    spans = [(span.open, span.close) for span in hub.hours.on(monday, is_holiday=True)]
+    assert spans == [
+        (timedelta(hours=9), timedelta(hours=12)),
+        (timedelta(hours=13), timedelta(hours=24)),
+    ]
+    assert core.hours.on(monday, is_holiday=True) == ()
+    assert len(core.hours.on(monday, is_holiday=False)) == 1
+    assert core.hours.on(date(2026, 12, 28), is_holiday=False) != ()
+    assert core.hours.on(date(2026, 12, 29), is_holiday=False) == ()
+    assert core.hours.on(date(2025, 12, 29), is_holiday=False) == ()
+    assert core.hours.on(date(2028, 1, 3), is_holiday=False) == ()
+    assert core.hours.on(date(2028, 1, 4), is_holiday=False) != ()
+
+
+def test_every_ward_that_comes_with_the_network_loads() -> None:
+    for path in bundled_ward().parent.glob("*.toml"):
+        assert load_ward(path).core
