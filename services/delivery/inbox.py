@@ -51,7 +51,7 @@ class Inboxes:
             .where(i.c.agency.in_(agencies))
             .group_by(i.c.agency)
         )
-        return {agency: number for agency, number in connection.execute(query)}
+        return {row[0]: row[1] for row in connection.execute(query)}
 
     def read(self, question: q.ReadInbox) -> q.Told:
         """The agency's events after a number, oldest first."""

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from schemas import commands as c
 from schemas import partner as p
+from schemas.codes import AddressKind
 from schemas.problems import ProblemCode
 from schemas.sealed import Group, SealedGroup
 
@@ -123,7 +124,7 @@ def build_submission(
     referral: UUID, body: p.ReferralSubmission, finding: c.Finding | None, sealed: Sealed
 ) -> c.SubmitReferral:
     """What a posted referral asks of the deciding service: codes, and the sealed groups."""
-    address_kind = body.address.kind if body.address else c.AddressKind.NONE
+    address_kind = body.address.kind if body.address else AddressKind.NONE
     return c.SubmitReferral(
         sealed=sealed,
         referral=referral,

@@ -22,12 +22,12 @@ from schemas.codes import (
     WithdrawnBecause,
 )
 from schemas.outside import JAPAN
-from schemas.problems import ProblemCode, Refusal, invalid
+from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from schemas.referral import Handoff, Referral
 from schemas.sealed import Commitment
 from services.referral import policy
 from services.referral.policy import Remembered
-from wards.model import Ward
+from wards.model import Vocabulary, Ward
 
 HOLDING = (HandoffState.OFFERED, HandoffState.ACCEPTED, HandoffState.COMPLETED)
 """Hand-offs whose receiver has a part in the case."""
@@ -151,8 +151,11 @@ def _sealed(action: c.Asked) -> tuple[Commitment, ...]:
 
 def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> Decision:
     ward, sender = context.ward, command.agency
+    refusal = _unknown_codes(action, ward)
+    if refusal is not None:
+        return refusal
     if action.to_agency is not None and not _can_receive(action.to_agency, context):
-        return Refusal(ProblemCode.UNKNOWN_AGENCY)
+        return _unknown_agency("/to/agency")
     if action.to_district is not None and ward.district(action.to_district) is None:
         return invalid("/to/district", "この区にない地区です / no such district in this ward")
     year = context.now.astimezone(JAPAN).year
@@ -188,6 +191,26 @@ def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> D
             command, (route.receiver,), HandoffKind.TRANSFER, action.function, sender, context
         )
     return happened
+
+
+def _unknown_codes(action: c.SubmitReferral, ward: Ward) -> Refusal | None:
+    """Codes that the ward's tables do not have, each with its place."""
+    given: list[tuple[str, Vocabulary, str]] = [("/function", "functions", action.function)]
+    if action.requested_action is not None:
+        given.append(("/requested_action", "requested_actions", action.requested_action))
+    given += [(f"/topics/{n}", "topics", topic) for n, topic in enumerate(action.topics)]
+    given.append(("/consent/basis", "consent_bases", action.consent_basis))
+    errors = tuple(
+        FieldProblem(pointer, "この区にない符号です / no such code in this ward")
+        for pointer, vocabulary, code in given
+        if not ward.knows(vocabulary, code)
+    )
+    return Refusal(ProblemCode.INVALID_REQUEST, errors) if errors else None
+
+
+def _unknown_agency(pointer: str) -> Refusal:
+    detail = "名簿にない機関です / not in the directory"
+    return Refusal(ProblemCode.UNKNOWN_AGENCY, (FieldProblem(pointer, detail),))
 
 
 def _can_receive(agency_id: str, context: Context) -> bool:
@@ -236,7 +259,7 @@ def _offer(
     receivers = tuple(dict.fromkeys(action.to))
     for position, receiver in enumerate(receivers):
         if not _can_receive(receiver, context):
-            return Refusal(ProblemCode.UNKNOWN_AGENCY)
+            return _unknown_agency(f"/to/{position}")
         if action.kind is HandoffKind.TRANSFER and receiver == state.custodian:
             return invalid(f"/to/{position}", "すでに担当機関です / is custodian already")
         standing = any(

@@ -1,0 +1,186 @@
+"""What auditors do from the command line: replay and verify, straight from the ledger's database.
+The network need not be running."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from runtime.database import open_database, reading
+from runtime.settings import Settings
+from schemas.base import JsonObject
+from schemas.outside import cloud_event, local_text
+from schemas.referral import Referral, referral_adapter
+from services.audit import ledger
+from services.audit.replay import History, fold_ward, read_entries, replay, sentence
+from services.audit.verify import Finding, Kind, Report
+from services.audit.verify import verify as verify_rows
+from services.audit.verify_sqlite import verify_file
+from wards.model import Ward
+
+
+@dataclass(frozen=True, slots=True)
+class OneReferral:
+    """One referral's history, for people and for programs."""
+
+    history: History
+    names: dict[str, str]
+
+    def document(self) -> JsonObject:
+        history = self.history
+        return {
+            "referral": _state(history.state),
+            "custody": [
+                {
+                    "custodian": span.custodian,
+                    "from": local_text(span.since),
+                    "until": local_text(span.until) if span.until else None,
+                }
+                for span in history.custody
+            ],
+            "events": [cloud_event(entry) for entry in history.entries],
+        }
+
+    def tell(self, out: Console) -> None:
+        state = self.history.state
+        out.print(
+            f"[bold]{state.number}[/]  {state.stage.value}  "
+            f"担当 {self._name(state.custodian)} / custodian {state.custodian}"
+        )
+        table = Table("担当 / responsible", "から / from", "まで / until", title="担当の移り変わり")
+        for span in self.history.custody:
+            until = local_text(span.until) if span.until else "現在 / now"
+            table.add_row(self._name(span.custodian), local_text(span.since), until)
+        out.print(table)
+        table = Table("版", "時刻 / at", "できごと", "what happened", title="経過 / history")
+        for entry in self.history.entries:
+            ja, en = sentence(entry, self.names)
+            table.add_row(str(entry.version), local_text(entry.occurred_at), ja, en)
+        out.print(table)
+
+    def _name(self, agency: str) -> str:
+        return self.names.get(agency, agency)
+
+
+@dataclass(frozen=True, slots=True)
+class WholeWard:
+    """Every referral of the ward as it stood at a moment."""
+
+    states: tuple[Referral, ...]
+    names: dict[str, str]
+
+    def document(self) -> JsonObject:
+        return {"referrals": [_state(state) for state in self.states]}
+
+    def tell(self, out: Console) -> None:
+        table = Table("番号 / number", "段階 / stage", "担当 / custodian", "版", "更新 / updated")
+        for state in self.states:
+            table.add_row(
+                state.number,
+                state.stage.value,
+                self.names.get(state.custodian, state.custodian),
+                str(state.version),
+                local_text(state.updated_at),
+            )
+        out.print(table)
+
+
+def replay_ledger(
+    settings: Settings, ward: Ward, ref: str | None, at: datetime | None
+) -> OneReferral | WholeWard | None:
+    """One referral, or the whole ward when ``ref`` is None, at a moment (None: now). None when the
+    ledger has nothing on it."""
+    names = {agency.id: agency.name for agency in ward.agencies}
+    engine = _open(settings)
+    if engine is None:
+        return None
+    with reading(engine) as connection:
+        if ref is None:
+            states = fold_ward(ledger.bodies(connection), at)
+            ordered = tuple(sorted(states.values(), key=lambda state: state.number))
+            return WholeWard(ordered, names) if ordered else None
+        referral = ledger.find_referral(connection, ref)
+        if referral is None:
+            return None
+        history = replay(read_entries(ledger.bodies(connection, referral)), at)
+        return OneReferral(history, names) if history is not None else None
+
+
+def verify_ledger(settings: Settings, progress_on: Console | None) -> Report:
+    """Recompute the ledger from its rows; trusts only the verifier key."""
+    try:
+        vkey = (settings.keys / "ledger.vkey").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return _unverifiable("台帳の検証鍵がありません / no verifier key in keys/ledger.vkey")
+    if progress_on is None:
+        return _verify(settings, vkey, lambda _: None)
+    with Progress(console=progress_on, transient=True) as bar:
+        task = bar.add_task("検証中 / verifying", total=None)
+        return _verify(settings, vkey, lambda done: bar.update(task, completed=done))
+
+
+def tell_report(report: Report, out: Console) -> None:
+    if report.kind is None:
+        out.print(
+            f"[green]台帳は完全です[/] / the ledger is whole: {report.entries} entries, "
+            f"{report.signed} under a signed checkpoint, {report.checkpoints} checkpoints"
+        )
+        return
+    out.print(f"[red]台帳に異常があります[/] / the ledger is not whole: {report.kind.value}")
+    for finding in report.findings[:20]:
+        where = f"entry {finding.first}" if finding.first is not None else "checkpoint"
+        if finding.first is not None and finding.until not in (None, finding.first + 1):
+            where += f" … {(finding.until or 0) - 1}"
+        out.print(f"  {where}: {finding.kind.value}: {finding.detail}", markup=False)
+    if len(report.findings) > 20 or report.omitted:
+        out.print(f"  … {len(report.findings) - 20 + report.omitted} more")
+
+
+def report_document(report: Report) -> JsonObject:
+    first = next((f.first for f in report.findings if f.first is not None), None)
+    return {
+        "whole": report.kind is None,
+        "entries": report.entries,
+        "signed": report.signed,
+        "checkpoints": report.checkpoints,
+        "kind": report.kind.value if report.kind else None,
+        "first_wrong_entry": first,
+        "findings": [asdict(finding) for finding in report.findings],
+    }
+
+
+def _verify(settings: Settings, vkey: str, progress: Callable[[int], None]) -> Report:
+    url = sa.make_url(settings.database_url("audit"))
+    if url.get_backend_name() == "sqlite":
+        path = Path(url.database or "")
+        if not path.exists():
+            return _unverifiable("台帳がありません / there is no ledger")
+        return verify_file(path, vkey, progress)
+    engine = sa.create_engine(url)
+    try:
+        with reading(engine) as connection:
+            checkpoints = ledger.stored_checkpoints(connection)
+            return verify_rows(ledger.stored_entries(connection), checkpoints, vkey, progress)
+    finally:
+        engine.dispose()
+
+
+def _open(settings: Settings) -> sa.Engine | None:
+    url = sa.make_url(settings.database_url("audit"))
+    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+        return None
+    return open_database(settings.database_url("audit"))
+
+
+def _unverifiable(detail: str) -> Report:
+    return Report(0, 0, 0, (Finding(Kind.UNVERIFIABLE, detail),), 0)
+
+
+def _state(state: Referral) -> JsonObject:
+    document: JsonObject = referral_adapter.dump_python(state, mode="json", exclude_none=True)
+    return document

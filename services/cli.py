@@ -1,0 +1,174 @@
+"""`tsunagu`: the command line (つなぐ)."""
+
+import asyncio
+import importlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from runtime.clock import SystemClock
+from runtime.observability import log, start_logging
+from runtime.settings import Settings
+from wards.load import WardFileError, bundled_ward, load_ward
+from wards.model import Ward
+
+app = typer.Typer(
+    help="つなぐ: 地域生活支援拠点の連携ネットワーク / a ward's inter-agency referral network",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+out = Console()
+err = Console(stderr=True)
+
+WardFile = Annotated[Path | None, typer.Option("--ward", help="区のファイル / the ward's file")]
+
+
+def _settings(ward: Path | None = None, port: int | None = None) -> Settings:
+    settings = Settings.from_environment()
+    if ward is not None:
+        settings = replace(settings, ward=ward.resolve())
+    if port is not None:
+        settings = replace(settings, port=port)
+    return settings
+
+
+def _ward(settings: Settings) -> Ward:
+    path = settings.ward or bundled_ward()
+    try:
+        return load_ward(path)
+    except WardFileError as error:
+        err.print(f"区のファイルに誤りがあります / mistakes in the ward file {path}:", style="red")
+        err.print(str(error), markup=False)
+    except OSError as error:
+        err.print(f"区のファイルが読めません / cannot read {path}: {error.strerror}", style="red")
+    raise typer.Exit(2)
+
+
+@app.command()
+def up(ward: WardFile = None, port: Annotated[int, typer.Option(help="HTTP port")] = 8700) -> None:
+    """ネットワークを起動し続ける / Run the whole network in the foreground."""
+    from services.supervisor import AlreadyRunning, Network, NotReady
+
+    settings = _settings(ward, port)
+    _ward(settings)
+    network = Network(settings)
+    stopping = []
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, lambda number, _: stopping.append(number))
+    try:
+        network.start()
+        network.wait_until_ready()
+        print(f"ready {network.url}", flush=True)
+        while not stopping:
+            network.tend()
+            time.sleep(0.2)
+    except (AlreadyRunning, NotReady) as error:
+        err.print(str(error), style="red")
+        raise typer.Exit(1) from None
+    finally:
+        network.stop()
+
+
+@app.command(hidden=True)
+def serve(service: str) -> None:
+    """One service in this process; settings come from TSUNAGU_… variables."""
+    start_logging(service)
+    settings = _settings()
+    ward = _ward(settings)
+    module = importlib.import_module(f"services.{service}.app")
+    try:
+        _run(module.run(settings, ward, SystemClock()))
+    except KeyboardInterrupt:
+        pass
+    except BaseException:
+        log("service_failed", fault=True)
+        raise
+
+
+def _run(coroutine: Coroutine[None, None, None]) -> None:
+    """With uvloop where there is one; SIGTERM ends it like Ctrl-C."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop
+    if sys.platform != "win32":
+        import uvloop
+
+        loop_factory = uvloop.new_event_loop
+
+    async def main() -> None:
+        task = asyncio.ensure_future(coroutine)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            await task
+        except asyncio.CancelledError:
+            log("service_stopped")
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+
+
+@app.command()
+def demo(ward: WardFile = None, port: Annotated[int, typer.Option(help="HTTP port")] = 0) -> None:
+    """連携の一日を演じる / Start the network and play a day of referrals through it."""
+    from services.demo import play
+
+    settings = _settings(ward, port or None)
+    raise typer.Exit(play(settings, _ward(settings), out))
+
+
+@app.command("replay")
+def replay_history(
+    referral: Annotated[str | None, typer.Argument(help="131059-2026-000001 or an id")] = None,
+    at: Annotated[str | None, typer.Option(help="RFC 3339: as it stood at that moment")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """誰がいつ担当だったか / Replay hand-off history from the ledger."""
+    from services.audit import commands
+
+    settings = _settings()
+    moment: datetime | None = None
+    if at is not None:
+        try:
+            moment = datetime.fromisoformat(at)
+        except ValueError:
+            err.print("--at は RFC 3339 の日時です / --at takes an RFC 3339 time", style="red")
+            raise typer.Exit(2) from None
+        if moment.tzinfo is None:
+            err.print("--at に時差を付けてください / --at needs an offset (+09:00)", style="red")
+            raise typer.Exit(2)
+        moment = moment.astimezone(UTC)
+    found = commands.replay_ledger(settings, _ward(settings), referral, moment)
+    if found is None:
+        err.print("その時点の記録はありません / nothing on record for that", style="red")
+        raise typer.Exit(1)
+    if as_json:
+        print(json.dumps(found.document(), ensure_ascii=False, indent=2))
+    else:
+        found.tell(out)
+
+
+@app.command()
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """台帳を検証する / Recompute the ledger; exit 0 only if it is whole."""
+    from services.audit import commands
+
+    report = commands.verify_ledger(_settings(), err if sys.stderr.isatty() else None)
+    if as_json:
+        print(json.dumps(commands.report_document(report), ensure_ascii=False, indent=2))
+    else:
+        commands.tell_report(report, out)
+    raise typer.Exit(report.exit_code)
+
+
+if __name__ == "__main__":
+    app()

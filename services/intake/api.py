@@ -1,0 +1,200 @@
+"""The partner contract over HTTP: one handler a call, each as short as it can be."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+from litestar import Request, Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from runtime.broker import NoAnswer
+from schemas import queries as q
+from schemas.problems import ProblemCode, Refusal, invalid
+from services.intake import admission, responses
+from services.intake.authentication import Agencies
+from services.intake.calls import CALLS, Call
+from services.intake.desk import NOT_INVOLVED, UNAVAILABLE, Desk, Posted
+from services.intake.gateway import Gateway
+from services.intake.metrics import Metrics
+
+Http = Request[Any, Any, Any]
+Act = Callable[[Http, str], Awaitable[Response[bytes]]]
+
+_UNAUTHENTICATED = Refusal(ProblemCode.UNAUTHENTICATED)
+
+
+class Api:
+    """``directory``, ``openapi`` and ``docs`` are bodies that never change while the process runs."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        agencies: Agencies,
+        gateway: Gateway,
+        metrics: Metrics,
+        *,
+        directory: bytes,
+        openapi: bytes,
+        docs: bytes,
+    ) -> None:
+        self._desk = desk
+        self._agencies = agencies
+        self._gateway = gateway
+        self._metrics = metrics
+        self._directory = directory
+        self._openapi = openapi
+        self._docs = docs
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        return [
+            self._posting("/v1/referrals", "submit_referral", self._submit),
+            *(self._posting(call.path, call.name, self._acting(call)) for call in CALLS),
+            self._getting("/v1/referrals", "list_referrals", self._list),
+            self._getting("/v1/referrals/{ref:str}", "read_referral", self._read),
+            self._getting("/v1/referrals/{ref:str}/history", "read_history", self._history),
+            self._getting("/v1/requests/{ref:str}", "read_request", self._recorded),
+            self._getting("/v1/inbox", "read_inbox", self._inbox),
+            self._getting("/v1/directory", "read_directory", self._read_directory),
+            *self._open_pages(),
+        ]
+
+    # -- who and how -----------------------------------------------------------------------------
+
+    def _posting(self, path: str, name: str, act: Act) -> HTTPRouteHandler:
+        @post(path, name=name, status_code=200)
+        async def handler(request: Http) -> Response[bytes]:
+            return await self._as_agency(request, name, act)
+
+        return handler
+
+    def _getting(self, path: str, name: str, act: Act) -> HTTPRouteHandler:
+        @get(path, name=name)
+        async def handler(request: Http) -> Response[bytes]:
+            return await self._as_agency(request, name, act)
+
+        return handler
+
+    async def _as_agency(self, request: Http, name: str, act: Act) -> Response[bytes]:
+        """Authenticate, act, count."""
+        began = time.perf_counter()
+        agency = self._agencies.authenticate(request.headers.get("authorization"))
+        if agency is None:
+            response = responses.refused(_UNAUTHENTICATED)
+        else:
+            try:
+                response = await act(request, agency)
+            except NoAnswer:
+                response = responses.refused(UNAVAILABLE)
+        self._metrics.requests.labels(name, response.status_code).inc()
+        self._metrics.seconds.labels(name).observe(time.perf_counter() - began)
+        return response
+
+    async def _posted(self, request: Http, agency: str) -> Posted | Refusal:
+        key = request.headers.get("idempotency-key")
+        if key is not None:
+            refusal = admission.refuse_header(key)
+            if refusal is not None:
+                return refusal
+        wait = "respond-async" not in request.headers.get("prefer", "")
+        return Posted(agency, key, await request.body(), wait)
+
+    # -- calls that change something -------------------------------------------------------------
+
+    async def _submit(self, request: Http, agency: str) -> Response[bytes]:
+        posted = await self._posted(request, agency)
+        if isinstance(posted, Refusal):
+            return responses.refused(posted)
+        if posted.key is None:
+            needed = "Idempotency-Key ヘッダーが要ります / the header Idempotency-Key is needed"
+            return responses.refused(invalid("", needed))
+        return responses.answered(await self._desk.submit(posted))
+
+    def _acting(self, call: Call) -> Act:
+        async def act(request: Http, agency: str) -> Response[bytes]:
+            posted = await self._posted(request, agency)
+            if isinstance(posted, Refusal):
+                return responses.refused(posted)
+            ref = request.path_params["ref"]
+            return responses.answered(await self._desk.act(call, ref, posted))
+
+        return act
+
+    # -- calls that only read --------------------------------------------------------------------
+
+    async def _read(self, request: Http, agency: str) -> Response[bytes]:
+        body = await self._desk.read(agency, request.path_params["ref"])
+        return _found(body)
+
+    async def _history(self, request: Http, agency: str) -> Response[bytes]:
+        body = await self._desk.history(agency, request.path_params["ref"])
+        return _found(body)
+
+    async def _list(self, request: Http, agency: str) -> Response[bytes]:
+        asked: dict[str, Any] = dict(request.query_params)
+        asked["before"] = asked.pop("after", None)
+        try:
+            question = q.ListReferrals.model_validate({**asked, "agency": agency})
+        except ValidationError as error:
+            return responses.refused(_bad_query(error))
+        told = await self._gateway.ask("referral", "list", question)
+        return responses.json_response(to_json(told.body))
+
+    async def _inbox(self, request: Http, agency: str) -> Response[bytes]:
+        try:
+            question = q.ReadInbox.model_validate({**request.query_params, "agency": agency})
+        except ValidationError as error:
+            return responses.refused(_bad_query(error))
+        told = await self._gateway.ask("delivery", "inbox", question)
+        return responses.json_response(to_json(told.body))
+
+    async def _recorded(self, request: Http, agency: str) -> Response[bytes]:
+        try:
+            request_id = UUID(request.path_params["ref"])
+        except ValueError:
+            return responses.refused(NOT_INVOLVED)
+        return responses.answered(await self._desk.recorded(agency, request_id))
+
+    async def _read_directory(self, _: Http, __: str) -> Response[bytes]:
+        return responses.json_response(self._directory)
+
+    # -- open to anyone --------------------------------------------------------------------------
+
+    def _open_pages(self) -> list[HTTPRouteHandler]:
+        @get("/healthz", name="healthz")
+        async def healthz() -> Response[bytes]:
+            return responses.json_response(b'{"alive":true}')
+
+        @get("/readyz", name="readyz")
+        async def readyz() -> Response[bytes]:
+            if await self._desk.ready():
+                return responses.json_response(b'{"ready":true}')
+            return responses.refused(UNAVAILABLE)
+
+        @get("/metrics", name="metrics")
+        async def metrics() -> Response[bytes]:
+            page = await self._metrics.page(self._gateway)
+            return responses.json_response(page, media_type="text/plain; version=0.0.4")
+
+        @get("/openapi.json", name="openapi")
+        async def openapi() -> Response[bytes]:
+            return responses.json_response(self._openapi)
+
+        @get("/docs", name="docs")
+        async def docs() -> Response[bytes]:
+            return responses.json_response(self._docs, media_type="text/html; charset=utf-8")
+
+        return [healthz, readyz, metrics, openapi, docs]
+
+
+def _found(body: dict[str, Any] | None) -> Response[bytes]:
+    if body is None:
+        return responses.refused(NOT_INVOLVED)
+    return responses.json_response(to_json(body))
+
+
+def _bad_query(error: ValidationError) -> Refusal:
+    names = sorted({str(fault["loc"][0]) for fault in error.errors(include_input=False)})
+    return invalid("", f"検索条件が正しくありません / not a valid query: {', '.join(names)}")

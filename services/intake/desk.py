@@ -1,0 +1,239 @@
+"""The desk (受付): what happens between an admitted request and its answer."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from runtime.broker import NoAnswer, NotDurable
+from runtime.clock import Clock
+from runtime.ids import new_id
+from schemas import commands as c
+from schemas import partner as p
+from schemas import queries as q
+from schemas.base import JsonObject
+from schemas.problems import ProblemCode, Refusal
+from schemas.sealed import Group, SealedGroup, SealedRecord
+from services.intake import admission
+from services.intake.addressing import Located
+from services.intake.calls import Call, build_submission, personal_data
+from services.intake.gateway import Gateway
+from services.intake.identity import Names
+from services.intake.key_store import KeyStore, KeyStoreFailed
+from services.intake.sealing import SealBroken, seal, unseal
+from wards.model import Ward
+
+NOT_INVOLVED = Refusal(ProblemCode.NOT_INVOLVED)
+UNAVAILABLE = Refusal(ProblemCode.UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A POST as it came in: who, with which idempotency key (None: none), which bytes."""
+
+    agency: str
+    key: str | None
+    raw: bytes
+    wait: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Durable, not decided yet."""
+
+    request: UUID
+
+
+Result = c.Answer | Pending | Refusal
+
+
+class Desk:
+    def __init__(
+        self, ward: Ward, names: Names, keys: KeyStore, gateway: Gateway, clock: Clock
+    ) -> None:
+        self._ward = ward
+        self._names = names
+        self._keys = keys
+        self._gateway = gateway
+        self._clock = clock
+
+    async def submit(self, posted: Posted) -> Result:
+        """``POST /v1/referrals``: admit, find the district, seal, make durable, await the answer."""
+        body = admission.read_body(p.ReferralSubmission, posted.raw)
+        if isinstance(body, Refusal):
+            return body
+        refusal = admission.check_consent(body, self._ward)
+        if refusal is not None:
+            return refusal
+        place = admission.find_place(body, self._ward)
+        if isinstance(place, Refusal):
+            return place
+        request = self._request_id(posted)
+        referral = self._names.referral_id(request)
+        try:
+            key = await self._keys.key_for(referral)
+        except KeyStoreFailed:
+            return UNAVAILABLE
+        sealed = tuple(
+            seal(key, referral, group, payload) for group, payload in personal_data(body).items()
+        )
+        action = build_submission(referral, body, self._finding(place), sealed)
+        fingerprint = self._names.fingerprint("submit_referral", "", body)
+        return await self._send(posted, request, fingerprint, action)
+
+    async def act(self, call: Call, ref: str, posted: Posted) -> Result:
+        """Any other changing call. Free words are sealed with the referral's own key, so the
+        referral they belong to is looked up first; without words nothing is looked up."""
+        body = admission.read_body(call.body, posted.raw)
+        if isinstance(body, Refusal):
+            return body
+        words = getattr(body, call.text, None)
+        try:
+            sealed: tuple[SealedGroup, ...] = ()
+            if words is not None:
+                sealed = await self._seal_words(call, ref, posted.agency, words)
+            action = call.build(ref, body, sealed)
+        except (NoAnswer, KeyStoreFailed):
+            return UNAVAILABLE
+        except (LookupError, ValueError):
+            # No such id, or no id at all: the same answer, so that nobody can probe.
+            return NOT_INVOLVED
+        fingerprint = self._names.fingerprint(call.name, ref, body)
+        return await self._send(posted, self._request_id(posted), fingerprint, action)
+
+    async def recorded(self, agency: str, request: UUID) -> Result:
+        """What became of a request that was answered 202. It is also pending when nobody knows it:
+        it may still be on its way. Raises NoAnswer."""
+        question = q.ReadAnswer(agency=agency, request=request)
+        told = await self._gateway.ask("referral", "answer", question)
+        if not told.found:
+            return Pending(request)
+        return c.Answer(status=told.body["status"], body=to_json(told.body["body"]).decode())
+
+    async def read(self, agency: str, ref: str) -> JsonObject | None:
+        """One referral, opened for an agency that may read it. Raises NoAnswer."""
+        told = await self._ask_about(q.ReadReferral, "read", agency, ref)
+        if told is None:
+            return None
+        opened = await self._open(told)
+        submission: JsonObject = {}
+        for (_, group), payload in opened.items():
+            if group is not Group.TEXT:
+                submission |= payload
+        return {**told.body, **submission, "opened": bool(opened)}
+
+    async def history(self, agency: str, ref: str) -> JsonObject | None:
+        """Every event of one referral, with its words where the agency may read them. Raises
+        NoAnswer."""
+        told = await self._ask_about(q.ReadHistory, "history", agency, ref)
+        if told is None:
+            return None
+        opened = await self._open(told)
+        words: dict[str, JsonObject] = {}
+        for (event, _), payload in opened.items():
+            words.setdefault(str(event), {}).update(payload)
+        for item in told.body["items"]:
+            if item["id"] in words:
+                item["data"]["opened"] = words[item["id"]]
+        return told.body
+
+    async def ready(self) -> bool:
+        """Would a POST succeed? Tried for real: a key could be kept, a command made durable."""
+        probe = c.Command(
+            id=new_id(self._clock.now()),
+            ward=self._ward.code,
+            agency=self._ward.core,
+            issued_at=self._clock.now(),
+            fingerprint="0" * 64,
+            action=c.ProbeWriting(),
+        )
+        try:
+            async with asyncio.timeout(3):
+                await self._gateway.publish(probe, {})
+        except (NotDurable, TimeoutError):
+            return False
+        return await self._keys.can_write()
+
+    # --------------------------------------------------------------------------------------------
+
+    def _request_id(self, posted: Posted) -> UUID:
+        if posted.key is None:
+            return new_id(self._clock.now())
+        return self._names.request_id(posted.agency, posted.key)
+
+    def _finding(self, place: Located | None) -> c.Finding | None:
+        if place is None:
+            return None
+        block = place.block
+        return c.Finding(
+            district=place.finding.district,
+            basis=place.finding.basis,
+            candidates=place.finding.candidates,
+            block_key=self._names.block_key(self._ward.code, block) if block else None,
+        )
+
+    async def _send(
+        self, posted: Posted, request: UUID, fingerprint: str, action: c.Action
+    ) -> Result:
+        command = c.Command(
+            id=request,
+            ward=self._ward.code,
+            agency=posted.agency,
+            issued_at=self._clock.now(),
+            fingerprint=fingerprint,
+            action=action,
+        )
+        try:
+            answer = await self._gateway.send(command, wait=posted.wait)
+        except NotDurable:
+            return UNAVAILABLE
+        return answer if answer is not None else Pending(request)
+
+    async def _seal_words(
+        self, call: Call, ref: str, agency: str, words: str
+    ) -> tuple[SealedGroup, ...]:
+        """Raises NoAnswer, KeyStoreFailed, LookupError (not for this agency), ValueError (no id)."""
+        question = q.Locate(
+            agency=agency,
+            ref=ref if call.target == "referral" else None,
+            handoff=UUID(ref) if call.target == "handoff" else None,
+        )
+        told = await self._gateway.ask("referral", "locate", question)
+        if not told.found or told.referral is None:
+            raise LookupError
+        key = await self._keys.key_for(told.referral)
+        return (seal(key, told.referral, Group.TEXT, {call.text: words}),)
+
+    async def _ask_about(
+        self, shape: type[q.ReadReferral] | type[q.ReadHistory], name: str, agency: str, ref: str
+    ) -> q.Told | None:
+        try:
+            question = shape(agency=agency, ref=ref)
+        except ValidationError:
+            return None
+        told = await self._gateway.ask("referral", name, question)
+        return told if told.found else None
+
+    async def _open(self, told: q.Told) -> dict[tuple[UUID, Group], dict[str, Any]]:
+        """Open what the deciding service says this agency may see; what was erased, or does not
+        match its commitment, stays shut."""
+        if told.referral is None or not told.sealed:
+            return {}
+        key = await self._keys.find(told.referral)
+        if key is None:
+            return {}
+        return dict(_opened(key, told.referral, told.sealed))
+
+
+def _opened(
+    key: bytes, referral: UUID, sealed: Iterable[SealedRecord]
+) -> Iterable[tuple[tuple[UUID, Group], dict[str, Any]]]:
+    for record in sealed:
+        try:
+            yield (record.event, record.group), unseal(key, referral, record)
+        except SealBroken:
+            continue

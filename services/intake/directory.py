@@ -1,0 +1,59 @@
+"""The directory (名簿): who is on the network, as any agency may read it. Pure."""
+
+from datetime import datetime, timedelta
+
+from schemas.base import JsonObject
+from schemas.outside import JAPAN
+from wards.agencies import Hours
+from wards.model import Ward
+
+VOCABULARIES = (
+    "functions",
+    "topics",
+    "outcomes",
+    "decline_reasons",
+    "consent_bases",
+    "requested_actions",
+    "escalation_reasons",
+)
+
+
+def directory(ward: Ward, now: datetime) -> JsonObject:
+    """Districts with their hubs today, agencies with functions and hours, and the ward's codes."""
+    today = now.astimezone(JAPAN).date()
+    return {
+        "ward": {"code": ward.code, "name": ward.name},
+        "districts": [
+            {"id": d.id, "name": d.name, "hub": ward.hub_of(d.id, today)} for d in ward.districts
+        ],
+        "agencies": [
+            {
+                "id": a.id,
+                "name": a.name,
+                "name_en": a.name_en,
+                "kind": a.kind.value,
+                "functions": list(a.functions),
+                "hours": _hours(a.hours),
+                "phone": a.phone,
+                "sample": a.sample,
+                "active": a.active_on(today),
+            }
+            for a in ward.agencies
+        ],
+        **{
+            name: [{"code": x.code, "ja": x.ja, "en": x.en} for x in getattr(ward, name)]
+            for name in VOCABULARIES
+        },
+    }
+
+
+def _hours(hours: Hours) -> str:
+    """Opening hours as people write them: ``mon tue wed thu fri 10:00-17:30``."""
+    return "; ".join(
+        f"{' '.join(span.days)} {_clock(span.open)}-{_clock(span.close)}" for span in hours.week
+    )
+
+
+def _clock(since_midnight: timedelta) -> str:
+    minutes = int(since_midnight.total_seconds()) // 60
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"

@@ -1,0 +1,177 @@
+"""The whole network in the foreground: nats-server and one process per service (`tsunagu up`).
+
+A process that dies is started again; when this one goes, all go. In production a container engine
+does the same (compose.yaml).
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import IO
+
+from runtime.nats_server import find_server, free_port, write_configuration
+from runtime.settings import Settings
+
+SERVICES = ("referral", "delivery", "audit", "intake")
+_USER = "tsunagu"
+_DIE_WITH_PARENT = 1  # Linux prctl(PR_SET_PDEATHSIG)
+
+
+class AlreadyRunning(RuntimeError):
+    """Another network lives in this home."""
+
+
+class NotReady(RuntimeError):
+    """The network did not become ready in time."""
+
+
+@dataclass(slots=True)
+class _Child:
+    command: list[str]
+    process: subprocess.Popen[bytes]
+    started: float
+
+
+class Network:
+    """Start with ``start``, keep alive with ``tend``, end with ``stop``."""
+
+    def __init__(self, settings: Settings) -> None:
+        home = settings.home.resolve()
+        self._nats_port = free_port()
+        self.settings = replace(
+            settings,
+            home=home,
+            nats_url=f"nats://127.0.0.1:{self._nats_port}",
+            nats_user=_USER,
+            nats_password_file=home / "keys" / "nats.password",
+        )
+        self._children: dict[str, _Child] = {}
+        self._lock: IO[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.settings.host}:{self.settings.port}"
+
+    def pid(self, name: str) -> int:
+        """The process of ``nats-server`` or a service; another one after a restart."""
+        return self._children[name].process.pid
+
+    def start(self) -> None:
+        """Raises AlreadyRunning, ``runtime.nats_server.NoServer``."""
+        home = self.settings.home
+        home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (home / "logs").mkdir(exist_ok=True)
+        self._lock = open(home / "lock", "ab")  # noqa: SIM115  # held while the network runs
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(f"a network is running in {home} already") from None
+        password_file = self.settings.nats_password_file
+        if password_file is None:
+            raise ValueError("the network's own settings name a password file")
+        configuration = write_configuration(home, self._nats_port, _USER, password_file)
+        self._spawn("nats-server", [find_server(), "-c", str(configuration)])
+        for service in SERVICES:
+            self._spawn(service, [sys.executable, "-m", "services.cli", "serve", service])
+
+    def wait_until_ready(self, seconds: float = 60.0) -> None:
+        """Until a POST would succeed and every service does its part. Raises NotReady."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            self.tend()
+            if self._is_ready():
+                return
+            time.sleep(0.05)
+        raise NotReady(f"not ready after {seconds:.0f} s; see {self.settings.home / 'logs'}")
+
+    def tend(self) -> None:
+        """Start again whatever has died."""
+        for name, child in list(self._children.items()):
+            # One that dies at once is not restarted in a storm.
+            if child.process.poll() is not None and time.monotonic() - child.started > 0.5:
+                self._spawn(name, child.command)
+
+    def stop(self) -> None:
+        """SIGTERM to all, the services before the broker; SIGKILL to what does not go."""
+        for name in (*SERVICES, "nats-server"):
+            child = self._children.get(name)
+            if child is not None and child.process.poll() is None:
+                child.process.terminate()
+                if name == "nats-server":
+                    self._await_end(child)
+        for child in self._children.values():
+            self._await_end(child)
+        self._children.clear()
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    @staticmethod
+    def _await_end(child: _Child) -> None:
+        try:
+            child.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            child.process.kill()
+            child.process.wait()
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=4) as answer:  # noqa: S310
+                if answer.status != 200:
+                    return False
+            with urllib.request.urlopen(f"{self.url}/metrics", timeout=4) as answer:  # noqa: S310
+                page = answer.read().decode()
+        except (urllib.error.URLError, OSError):
+            return False
+        return all(
+            f'tsunagu_service_up{{service="{name}"}} 1.0' in page
+            for name in SERVICES
+            if name != "intake"
+        )
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        with open(self.settings.home / "logs" / f"{name}.log", "ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **self.settings.environment()},
+                start_new_session=True,
+                preexec_fn=_die_with_parent() if sys.platform == "linux" else None,
+            )
+        self._children[name] = _Child(command, process, time.monotonic())
+
+
+def _die_with_parent() -> Callable[[], None]:
+    """For the child to run: the kernel ends it when its parent is gone, however that went."""
+    libc = ctypes.CDLL(None)
+    parent = os.getpid()
+
+    def arrange() -> None:
+        libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return arrange
+
+
+@contextlib.contextmanager
+def network(settings: Settings, seconds: float = 60.0) -> Iterator[Network]:
+    """A running network, ready for POSTs; stopped at the end, whatever happens."""
+    running = Network(settings)
+    try:
+        running.start()
+        running.wait_until_ready(seconds)
+        yield running
+    finally:
+        running.stop()
