@@ -19,6 +19,8 @@ from schemas.sealed import SealedGroup
 
 
 class Asked(Said):
+    """Something asked of the deciding service. ``sealed``: the personal data that goes with it."""
+
     sealed: tuple[SealedGroup, ...] = ()
 
 
@@ -33,6 +35,8 @@ class Finding(Said):
 
 
 class SubmitReferral(Asked):
+    """Take in one person's need (つなぎの依頼)."""
+
     type: Literal["submit_referral"] = "submit_referral"
     referral: UUID
     sender_reference: str | None = None
@@ -52,6 +56,8 @@ class SubmitReferral(Asked):
 
 
 class OfferHandoff(Asked):
+    """Ask one or several agencies (打診); the first acceptance wins."""
+
     type: Literal["offer_handoff"] = "offer_handoff"
     referral: ReferralRef
     to: tuple[AgencyId, ...] = Field(min_length=1, max_length=20)
@@ -60,11 +66,15 @@ class OfferHandoff(Asked):
 
 
 class AcceptHandoff(Asked):
+    """The receiver takes it (受諾)."""
+
     type: Literal["accept_handoff"] = "accept_handoff"
     handoff: UUID
 
 
 class DeclineHandoff(Asked):
+    """The agency, or the person, says no (辞退)."""
+
     type: Literal["decline_handoff"] = "decline_handoff"
     handoff: UUID
     said_by: SaidBy
@@ -72,17 +82,23 @@ class DeclineHandoff(Asked):
 
 
 class WithdrawHandoff(Asked):
+    """The sender takes an offer back (取り下げ)."""
+
     type: Literal["withdraw_handoff"] = "withdraw_handoff"
     handoff: UUID
 
 
 class CompleteHandoff(Asked):
+    """The receiver of a request reports how it went (完了報告)."""
+
     type: Literal["complete_handoff"] = "complete_handoff"
     handoff: UUID
     outcome: Code
 
 
 class RuleDistrict(Asked):
+    """The core centre decides the district (判定)."""
+
     type: Literal["rule_district"] = "rule_district"
     referral: ReferralRef
     district: Code
@@ -90,28 +106,38 @@ class RuleDistrict(Asked):
 
 
 class RaiseEscalation(Asked):
+    """Call the core centre (上申)."""
+
     type: Literal["raise_escalation"] = "raise_escalation"
     referral: ReferralRef
     reason: Code
 
 
 class AddNote(Asked):
+    """Add words to the record (記録); they travel sealed."""
+
     type: Literal["add_note"] = "add_note"
     referral: ReferralRef
 
 
 class CloseReferral(Asked):
+    """End the case with an outcome (終結)."""
+
     type: Literal["close_referral"] = "close_referral"
     referral: ReferralRef
     outcome: Code
 
 
 class CancelReferral(Asked):
+    """Take the referral back before anyone accepted (取消)."""
+
     type: Literal["cancel_referral"] = "cancel_referral"
     referral: ReferralRef
 
 
 class ReopenReferral(Asked):
+    """Go on with a closed case (再開)."""
+
     type: Literal["reopen_referral"] = "reopen_referral"
     referral: ReferralRef
 

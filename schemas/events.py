@@ -103,6 +103,8 @@ class HandoffAccepted(Happened):
 
 
 class HandoffDeclined(Happened):
+    """The agency, or the person, said no (辞退)."""
+
     type: Literal["handoff_declined"] = "handoff_declined"
     handoff: UUID
     by: AgencyId
@@ -118,6 +120,8 @@ class HandoffExpired(Happened):
 
 
 class HandoffWithdrawn(Happened):
+    """The offer stopped standing without an answer of its own (取り下げ)."""
+
     type: Literal["handoff_withdrawn"] = "handoff_withdrawn"
     handoff: UUID
     by: AgencyId
@@ -134,6 +138,8 @@ class HandoffCompleted(Happened):
 
 
 class EscalationRaised(Happened):
+    """The core centre was called (上申). ``code``: E01-E13, with its clock."""
+
     type: Literal["escalation_raised"] = "escalation_raised"
     escalation: UUID
     code: Code
@@ -152,6 +158,8 @@ class EscalationAcknowledged(Happened):
 
 
 class EscalationResolved(Happened):
+    """The core centre ended an escalation (解決)."""
+
     type: Literal["escalation_resolved"] = "escalation_resolved"
     escalation: UUID
     by: AgencyId
@@ -159,23 +167,31 @@ class EscalationResolved(Happened):
 
 
 class NoteAdded(Happened):
+    """Words were added to the record (記録); only their commitment is here."""
+
     type: Literal["note_added"] = "note_added"
     note: UUID
     by: AgencyId
 
 
 class ReferralClosed(Happened):
+    """The case ended with an outcome (終結)."""
+
     type: Literal["referral_closed"] = "referral_closed"
     by: AgencyId
     outcome: Code
 
 
 class ReferralCancelled(Happened):
+    """The sender took it back before anyone accepted (取消)."""
+
     type: Literal["referral_cancelled"] = "referral_cancelled"
     by: AgencyId
 
 
 class ReferralReopened(Happened):
+    """A closed case goes on (再開)."""
+
     type: Literal["referral_reopened"] = "referral_reopened"
     by: AgencyId
 

@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 from schemas.base import AgencyId, Code, ReferralNumber, WardCode
 from schemas.codes import (
     AddressKind,
+    AgencyKind,
     Basis,
     EscalationState,
     HandoffKind,
@@ -180,49 +181,69 @@ class HandoffOffer(Sent):
 
 
 class Acceptance(Sent):
+    """The receiver takes it (受諾)."""
+
     text: Text | None = None
 
 
 class Decline(Sent):
+    """No, and who said so (辞退)."""
+
     said_by: SaidBy
     reason: Code
     text: Text | None = None
 
 
 class Withdrawal(Sent):
+    """The sender takes an offer back (取り下げ)."""
+
     text: Text | None = None
 
 
 class Completion(Sent):
+    """How a request went (完了報告)."""
+
     outcome: Code
     text: Text | None = None
 
 
 class Ruling(Sent):
+    """The core centre decides the district (判定). ``remember``: for this block from now on."""
+
     district: Code
     remember: bool = False
     text: Text | None = None
 
 
 class EscalationCall(Sent):
+    """A call to the core centre (上申)."""
+
     reason: Code
     text: Text | None = None
 
 
 class Note(Sent):
+    """Words for the record (記録)."""
+
     text: Text
 
 
 class Closing(Sent):
+    """The case ends, with an outcome (終結)."""
+
     outcome: Code
     text: Text | None = None
 
 
 class Cancelling(Sent):
+    """The sender takes the referral back before anyone accepted (取消)."""
+
     text: Text | None = None
 
 
 class Reopening(Sent):
+    """A closed case goes on (再開)."""
+
     text: Text | None = None
 
 
@@ -233,12 +254,16 @@ class Given(BaseModel):
 
 
 class DistrictGiven(Given):
+    """The district found, or between which the core centre is to decide (地区)."""
+
     id: Code | None
     basis: Basis
     candidates: tuple[Code, ...]
 
 
 class HandoffGiven(Given):
+    """One offer to one agency, and its answer (打診)."""
+
     model_config = ConfigDict(
         frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True
     )
@@ -257,6 +282,8 @@ class HandoffGiven(Given):
 
 
 class EscalationGiven(Given):
+    """A call to the core centre (上申), and where it stands."""
+
     id: UUID
     code: Code
     state: EscalationState
@@ -323,6 +350,8 @@ class CloudEvent(Given):
 
 
 class HistoryGiven(Given):
+    """Every event of one referral that this agency may see, in order (経過)."""
+
     items: tuple[CloudEvent, ...]
 
 
@@ -334,8 +363,64 @@ class InboxItem(Given):
 
 
 class InboxGiven(Given):
+    """Events for this agency after a number, oldest first (受信箱)."""
+
     items: tuple[InboxItem, ...]
     head: int = Field(description="the newest number that this agency has")
+
+
+class WardGiven(Given):
+    """The ward whose network this is (区)."""
+
+    code: WardCode
+    name: str
+
+
+class WardDistrictGiven(Given):
+    """A district (地区) and the agency that serves it today."""
+
+    id: Code
+    name: str
+    hub: AgencyId
+
+
+class AgencyGiven(Given):
+    """An agency on the network (関係機関). ``sample``: invented, for trying out. ``active``: on the
+    network today."""
+
+    id: AgencyId
+    name: str
+    name_en: str
+    kind: AgencyKind
+    functions: tuple[Code, ...] = ()
+    district: Code | None = None
+    hours: str = Field(description="opening hours as people write them")
+    phone: str | None = None
+    sample: bool = False
+    active: bool = True
+
+
+class TermGiven(Given):
+    """A code of the ward and what it means."""
+
+    code: Code
+    ja: str
+    en: str
+
+
+class DirectoryGiven(Given):
+    """``GET /v1/directory``: who is on the network, and which codes this ward uses (名簿)."""
+
+    ward: WardGiven
+    districts: tuple[WardDistrictGiven, ...]
+    agencies: tuple[AgencyGiven, ...]
+    functions: tuple[TermGiven, ...]
+    topics: tuple[TermGiven, ...]
+    outcomes: tuple[TermGiven, ...]
+    decline_reasons: tuple[TermGiven, ...]
+    consent_bases: tuple[TermGiven, ...]
+    requested_actions: tuple[TermGiven, ...]
+    escalation_reasons: tuple[TermGiven, ...]
 
 
 class RequestGiven(Given):
@@ -346,6 +431,8 @@ class RequestGiven(Given):
 
 
 class FieldProblemGiven(Given):
+    """One mistake: where (RFC 6901 pointer), and what to do about it."""
+
     pointer: str
     detail: str
 

@@ -12,16 +12,22 @@ from schemas.sealed import SealedRecord
 
 
 class ReadReferral(Said):
+    """How does one referral stand?"""
+
     agency: AgencyId
     ref: ReferralRef
 
 
 class ReadHistory(Said):
+    """What happened to one referral?"""
+
     agency: AgencyId
     ref: ReferralRef
 
 
 class ListReferrals(Said):
+    """Which referrals does this agency have a part in, newest first?"""
+
     agency: AgencyId
     stage: Stage | None = None
     function: Code | None = None
@@ -47,6 +53,8 @@ class Locate(Said):
 
 
 class ReadInbox(Said):
+    """Which events came for this agency after a number?"""
+
     agency: AgencyId
     after: int = Field(default=0, ge=0)
     limit: int = Field(default=100, ge=1, le=1000)

@@ -22,6 +22,8 @@ class Group(StrEnum):
 
 
 class Commitment(Said):
+    """Binds a sealed group to its event: SHA-256 over nonce and plaintext."""
+
     group: Group
     commitment: Hex64
 
