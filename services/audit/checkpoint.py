@@ -43,8 +43,8 @@ class VerifierKey:
     public: bytes
 
     def __post_init__(self) -> None:
-        if not self.name or "+" in self.name or any(c.isspace() or c < " " for c in self.name):
-            raise CheckpointError("a key's name has no spaces and no plus sign")
+        if not self.name.isprintable() or not self.name.strip() or set(self.name) & {" ", "+"}:
+            raise CheckpointError("a key's name is printable, without spaces and plus signs")
 
     @property
     def key_id(self) -> bytes:

@@ -64,7 +64,7 @@ EXIT_CODES: Final[dict[Kind | None, int]] = {
     Kind.UNVERIFIABLE: 5,
     Kind.REORDERED: 6,
 }
-MOST_FINDINGS: Final = 1_000
+MOST_FINDINGS: Final = 1_000  # also bounds the room and time that a shuffled ledger can cost
 PROGRESS_EVERY: Final = 4_096
 
 
@@ -248,17 +248,21 @@ class _Ledger:
             if number < producer.next:
                 self._count_late(producer, name, number)
                 return
-            gap = _Gap(producer.next, number, producer.last, self.expected)
-            producer.gaps.append(gap)  # missing, unless they come later: then reordered
+            if len(producer.gaps) < MOST_FINDINGS:
+                # Missing, unless they come later: then reordered.
+                producer.gaps.append(_Gap(producer.next, number, producer.last, self.expected))
+            else:
+                self.omitted += 1
         producer.next = number + 1
         producer.last = self.expected
 
     def _count_late(self, producer: _Producer, name: str, number: int) -> None:
         for gap in reversed(producer.gaps):
             if gap.first <= number < gap.until:
-                producer.gaps.remove(gap)
-                parts = gap._replace(until=number), gap._replace(first=number + 1)
-                producer.gaps += [part for part in parts if part.first < part.until]
+                if len(producer.gaps) < MOST_FINDINGS:
+                    producer.gaps.remove(gap)
+                    parts = gap._replace(until=number), gap._replace(first=number + 1)
+                    producer.gaps += [part for part in parts if part.first < part.until]
                 detail = f"number {number} of {name} comes too late"
                 self._find(Kind.REORDERED, detail, gap.after + 1, gap.at + 1)
                 return
@@ -315,15 +319,16 @@ class _Ledger:
 
     def report(self) -> Report:
         signed = self.good[-1]
+        findings = list(self.findings)
         for name, producer in self.producers.items():
             for gap in producer.gaps:
                 detail = f"numbers {gap.first} to {gap.until - 1} of {name} are nowhere"
-                self._find(Kind.MISSING, detail, gap.after + 1, gap.at + 1)
+                findings.append(Finding(Kind.MISSING, detail, gap.after + 1, gap.at + 1))
         if self.ahead:
             size = self.ahead[0]
             detail = "a signed checkpoint covers more entries than there are"
-            self._find(Kind.MISSING, detail, self.expected, size, checkpoint=size)
-        findings = [_narrowed(finding, signed) for finding in self.findings]
+            findings.append(Finding(Kind.MISSING, detail, self.expected, size, size))
+        findings = [_narrowed(finding, signed) for finding in findings]
         if self.bad is not None and not any(
             signed <= f.first and f.until <= self.bad
             for f in findings
