@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import nats.errors
 import nats.js.errors
+from faststream import StreamMessage
 from faststream.nats import NatsBroker
+from faststream.security import SASLPlaintext
 from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from pydantic import BaseModel, ValidationError
@@ -41,10 +43,10 @@ class Bus:
     """One process's connection. ``nc``/``js``: the plain NATS client, for loops of our own."""
 
     def __init__(self, settings: Settings, service: str) -> None:
-        password = settings.nats_password()
-        options: dict[str, Any] = {}
+        security = None
         if settings.nats_user:
-            options |= {"user": settings.nats_user, "password": password}
+            password = settings.nats_password() or ""
+            security = SASLPlaintext(username=settings.nats_user, password=password)
         self.broker = NatsBroker(
             settings.nats_url.split(","),
             name=service,
@@ -56,8 +58,12 @@ class Bus:
             ping_interval=10,
             max_outstanding_pings=2,
             error_cb=_log_error,
+            # Messages are read by our own types, so that a fault is told without its values: the
+            # library's own log would print the whole message.
+            apply_types=False,
+            decoder=_as_it_came,
             logger=None,
-            **options,
+            security=security,
         )
         self.nc: Client
         self.js: JetStreamContext
@@ -124,6 +130,10 @@ class Bus:
                 return b"{}"
             reply = await asyncio.to_thread(handler, asked)
             return reply.model_dump_json(exclude_none=True).encode()
+
+
+async def _as_it_came(message: StreamMessage[Any]) -> bytes:
+    return message.body
 
 
 async def _log_error(error: Exception) -> None:

@@ -21,16 +21,22 @@ class _JsonLines(logging.Formatter):
             line.update(record.msg)
         else:
             line |= {"action": "logged", "logger": record.name, "text": record.getMessage()}
-        if record.exc_info and record.exc_info[0] is not None:
-            # The exception's type and place, not its text: a driver's error text repeats the
-            # values it was given.
-            line["error"] = record.exc_info[0].__name__
-            trace = record.exc_info[2]
-            while trace is not None and trace.tb_next is not None:
-                trace = trace.tb_next
-            if trace is not None:
-                line["where"] = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        if record.exc_info and record.exc_info[1] is not None:
+            line |= _described(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)
+
+
+def _described(error: BaseException) -> dict[str, object]:
+    """An exception's type and place, not its text: a driver's error text repeats the values it was
+    given. Of a group, the first one that is no group."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else None
+    cause = type(error.__cause__).__name__ if error.__cause__ else None
+    return {"error": type(error).__name__, "where": where, "cause": cause}
 
 
 def start_logging(service: str, level: int = logging.INFO) -> None:

@@ -74,7 +74,8 @@ class JournalReader:
 
     ``take_in`` writes in the transaction in which the reader remembers how far it came (``guard``
     first checks that this process may write); after the commit ``settled`` is called and the
-    messages are acknowledged. ``check`` raises ValueError for what is not an entry.
+    messages are acknowledged. ``check(body, value)`` raises ValueError for
+    what is not an entry.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class JournalReader:
         name: str,
         ward: str,
         replicas: int,
-        check: Callable[[bytes], object],
+        check: Callable[[bytes, dict[str, Any]], object],
         take_in: Callable[[Connection, list[Entry]], None],
         settled: Callable[[], None] = lambda: None,
         gap_changed: Callable[[Missing, bool], None] = lambda gap, healed: None,
@@ -198,8 +199,8 @@ class JournalReader:
 
     def _parse(self, message: Msg) -> Entry:
         try:
-            self._check(message.data)
             value = json.loads(message.data)
+            self._check(message.data, value)
             producer, number, ward = value["producer"], value["number"], value["ward"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"unreadable: {type(error).__name__}") from None
@@ -243,6 +244,6 @@ class JournalReader:
                     )
                     have = self.read.get(producer, 0)
                     if told.head > have and before.get(producer) == have:
-                        self._note_gap(producer, have + 1, told.head)
+                        await asyncio.to_thread(self._note_gap, producer, have + 1, told.head)
                         await self._ask_again(producer)
                     before[producer] = have

@@ -90,9 +90,10 @@ def serve(service: str) -> None:
         _run(module.run(settings, ward, SystemClock()))
     except KeyboardInterrupt:
         pass
-    except BaseException:
+    except Exception:
+        # The traceback's text could repeat values; type and place are in the log line.
         log("service_failed", fault=True)
-        raise
+        raise typer.Exit(1) from None
 
 
 def _run(coroutine: Coroutine[None, None, None]) -> None:

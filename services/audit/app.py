@@ -15,10 +15,9 @@ from runtime.service import running
 from runtime.settings import Settings
 from schemas import queries as q
 from schemas import subjects
-from schemas.journal import JournalEntry
 from services.audit import tables as t
 from services.audit.checkpoint import verifier_key
-from services.audit.ledger import Ledger, origin
+from services.audit.ledger import Ledger, check_entry, origin
 from wards.model import Ward
 
 SERVICE = "audit"
@@ -41,7 +40,7 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
             name=SERVICE,
             ward=ward.code,
             replicas=settings.replicas,
-            check=JournalEntry.from_json,
+            check=check_entry,
             take_in=ledger.append,
             settled=ledger.settle,
             gap_changed=lambda gap, healed: _record_gap(engine, gap, healed, clock),
@@ -83,5 +82,8 @@ def _record_gap(engine: sa.Engine, gap: Missing, healed: bool, clock: Clock) -> 
         "since": utc_text(gap.since),
         "healed_at": utc_text(clock.now()) if healed else None,
     }
-    with writing(engine) as connection:
-        upsert(connection, t.gaps, [row])
+    try:
+        with writing(engine) as connection:
+            upsert(connection, t.gaps, [row])
+    except sa.exc.DBAPIError:
+        log("gap_not_recorded", fault=True, producer=gap.producer)

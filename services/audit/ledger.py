@@ -16,6 +16,7 @@ from sqlalchemy.engine import Connection, Engine
 from runtime.clock import Clock, utc_text
 from runtime.database import insert_new, reading, upsert, writing
 from runtime.reading import Entry
+from schemas.journal import JournalEntry
 from services.audit import tables as t
 from services.audit.checkpoint import Checkpoint, sign_checkpoint
 from services.audit.entry import make_entry
@@ -23,6 +24,14 @@ from services.audit.merkle import Frontier, leaf_hash
 from services.audit.verify import StoredCheckpoint, StoredEntry
 
 _KEPT_TAILS = 50_000
+_FIELDS = JournalEntry.model_fields.keys()
+
+
+def check_entry(body: bytes, value: dict[str, Any]) -> None:
+    """Raise ValueError unless this is a journal entry that the ledger can hold as it is."""
+    JournalEntry.from_json(body)
+    if value.keys() != _FIELDS:
+        raise ValueError("not the fields of a journal entry, version 1")
 
 
 def origin(ward: str) -> str:

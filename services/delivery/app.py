@@ -31,7 +31,7 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
             name=SERVICE,
             ward=ward.code,
             replicas=settings.replicas,
-            check=JournalEntry.from_json,
+            check=lambda body, _: JournalEntry.from_json(body),
             take_in=inboxes.take_in,
         )
 

@@ -1,0 +1,219 @@
+"""OpenAPI 3.1 of what intake offers: the calls that change something (``calls.CALLS``), and the reads.
+
+Built when intake starts, published in ``schemas/published/openapi.json``, and drawn for people by
+``docs_page``.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from schemas import queries as q
+from schemas.base import AgencyId, Code, JsonObject, ReferralRef
+from schemas.events import EVENT_TYPES
+from schemas.partner import (
+    DirectoryGiven,
+    Given,
+    HistoryGiven,
+    InboxGiven,
+    ReferralGiven,
+    ReferralList,
+    ReferralSubmission,
+)
+from schemas.problems import ProblemCode
+from schemas.publishing.json_schema import component_schemas
+from schemas.publishing.messages import GIVEN, SENT
+from services.intake.calls import CALLS
+from services.intake.openapi_parts import (
+    PREFER,
+    UUID_SCHEMA,
+    all_examples,
+    answer,
+    component,
+    decided,
+    idempotency_key,
+    path_parameter,
+    problem_code,
+    problems,
+    query_parameter,
+    request_body,
+    type_schema,
+)
+
+_P = ProblemCode
+
+_ALWAYS = (_P.RATE_LIMITED, _P.INTERNAL, _P.UNAVAILABLE)
+_AGENCY = (_P.UNAUTHENTICATED, *_ALWAYS)
+_POSTED = (
+    _P.INVALID_REQUEST, _P.MY_NUMBER_REFUSED, _P.NOT_INVOLVED, _P.IDEMPOTENCY_KEY_REUSED,
+    _P.TOO_LARGE, *_AGENCY,
+)  # fmt: skip
+_SUBMITTED = (_P.UNKNOWN_AGENCY, _P.ADDRESS_UNREADABLE, _P.OUT_OF_WARD)
+_DECIDED = (_P.NOT_INVOLVED, _P.UNKNOWN_AGENCY, *(code for c in CALLS for code in c.refusals))
+
+
+def openapi_document() -> JsonObject:
+    """The whole contract, in the order in which people read it."""
+    paths: dict[str, JsonObject] = {}
+    for path, method, operation in (*_changing(), *_reading(), *_open()):
+        paths.setdefault(path, {})[method] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "つなぐ: 関係機関の接続仕様 / Tsunagu: the partner contract",
+            "version": "1.0.0",
+            "summary": "地域生活支援拠点の連携ネットワーク / A ward's referral network",
+            "description": _INTRODUCTION,
+        },
+        "servers": [{"url": "/", "description": "この窓口 / this network"}],
+        "security": [{"agencyKey": []}],
+        "tags": [
+            {"name": "refer", "description": "つなぐ・答える / Refer and answer"},
+            {"name": "read", "description": "見る / Read"},
+            {"name": "run", "description": "動作を確かめる / See that it runs"},
+        ],
+        "paths": paths,
+        "components": {
+            "schemas": {
+                **component_schemas((*SENT, *GIVEN, *EVENT_TYPES)),
+                "ProblemCode": problem_code(),
+            },
+            "examples": all_examples(),
+            "securitySchemes": {
+                "agencyKey": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "機関の鍵 / the agency's key",
+                }
+            },
+        },
+    }
+
+
+_INTRODUCTION = """\
+JSON（UTF-8）。時刻は RFC 3339。どの POST にも Idempotency-Key を付けられ、同じ鍵と本文には何度でも同じ答えを\
+返します。決定に 2 秒より長くかかるとき、または Prefer: respond-async を付けたときは 202 と Location を返し、\
+受け付けたことは失われません。503 のときは何も起きていません。同じ鍵で送り直してください。本文の知らない項目は\
+断り、答えの知らない項目は読み飛ばしてください。個人番号（マイナンバー）は受け付けません。
+
+JSON in UTF-8; times are RFC 3339. Every POST takes an Idempotency-Key: the same key and body give the \
+same answer for ever. If deciding takes longer than 2 s, or with Prefer: respond-async, the answer is 202 \
+with a Location, and nothing is lost. After 503 nothing happened: repeat with the same key. Unknown \
+fields in a body are refused; ignore those that you do not know in an answer. Individual Numbers \
+(マイナンバー) are never accepted."""
+
+
+def _changing() -> Iterable[tuple[str, str, JsonObject]]:
+    yield (
+        "/v1/referrals",
+        "post",
+        {
+            "operationId": "submit_referral",
+            "summary": "依頼を出す / Submit a referral",
+            "tags": ["refer"],
+            "parameters": [idempotency_key(required=True), PREFER],
+            "requestBody": request_body(ReferralSubmission),
+            "responses": {**decided(created=True), **problems((*_POSTED, *_SUBMITTED))},
+        },
+    )
+    for call in CALLS:
+        ref = _ref(ReferralRef, "受付番号または ID / number or id")
+        if call.target == "handoff":
+            ref = {**path_parameter("ref", "打診の ID / id of the hand-off"), "schema": UUID_SCHEMA}
+        yield (
+            call.path.replace(":str", ""),
+            "post",
+            {
+                "operationId": call.name,
+                "summary": f"{call.ja} / {call.en}",
+                "tags": ["refer"],
+                "parameters": [ref, idempotency_key(required=False), PREFER],
+                "requestBody": request_body(call.body),
+                "responses": {**decided(call.created), **problems((*_POSTED, *call.refusals))},
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    path: str
+    name: str
+    summary: str
+    given: type[Given]
+    parameters: tuple[JsonObject, ...] = ()
+    problems: tuple[ProblemCode, ...] = ()
+
+
+def _reading() -> Iterable[tuple[str, str, JsonObject]]:
+    ref = _ref(ReferralRef, "受付番号または ID / number or id")
+    listing = q.ListReferrals.model_json_schema()["properties"]
+    inbox = q.ReadInbox.model_json_schema()["properties"]
+    after_number = query_parameter("after", "この番号より後 / after this number", inbox["after"])
+    for read in (
+        _Read(
+            "/v1/referrals", "list_referrals",
+            "関わる依頼の一覧（新しい順） / List your referrals, newest first", ReferralList,
+            (
+                query_parameter("stage", "段階 / stage", component("Stage")),
+                query_parameter("function", "機能 / function", type_schema(Code)),
+                query_parameter("urgency", "緊急度 / urgency", component("Urgency")),
+                query_parameter("custodian", "担当機関 / custodian", type_schema(AgencyId)),
+                query_parameter("after", "前の頁の next / next of the page before", {"type": "string"}),
+                query_parameter("limit", "件数 / how many", listing["limit"]),
+            ),
+            (_P.INVALID_REQUEST,),
+        ),
+        _Read("/v1/referrals/{ref}", "read_referral", "依頼を見る / Read a referral",
+              ReferralGiven, (ref,), (_P.NOT_INVOLVED,)),
+        _Read("/v1/referrals/{ref}/history", "read_history", "経過を見る / Read its history",
+              HistoryGiven, (ref,), (_P.NOT_INVOLVED,)),
+        _Read("/v1/inbox", "read_inbox", "貴機関あての出来事を読む / Read your agency's events",
+              InboxGiven, (after_number, query_parameter("limit", "件数 / how many", inbox["limit"])),
+              (_P.INVALID_REQUEST,)),
+        _Read("/v1/directory", "read_directory", "名簿と区のコードを見る / Read the directory",
+              DirectoryGiven),
+    ):  # fmt: skip
+        yield (
+            read.path,
+            "get",
+            {
+                "operationId": read.name,
+                "summary": read.summary,
+                "tags": ["read"],
+                "parameters": list(read.parameters),
+                "responses": {
+                    "200": answer("成功 / OK", read.given),
+                    **problems((*read.problems, *_AGENCY)),
+                },
+            },
+        )
+    yield "/v1/requests/{id}", "get", {
+        "operationId": "read_request",
+        "summary": "202 の後の答えを見る / Read what became of a request that was answered 202",
+        "tags": ["read"],
+        "parameters": [{**path_parameter("id", "Location の ID / the id in Location"), "schema": UUID_SCHEMA}],
+        "responses": {
+            **decided(created=False), **decided(created=True), **problems((*_DECIDED, *_AGENCY)),
+        },
+    }  # fmt: skip
+
+
+def _open() -> Iterable[tuple[str, str, JsonObject]]:
+    """Calls without a key."""
+    for path, name, summary, media_type in (
+        ("/healthz", "healthz", "生きているか / Is it alive?", "application/json"),
+        ("/readyz", "readyz", "受け付けられるか / Would a POST succeed?", "application/json"),
+        ("/metrics", "metrics", "計測値（Prometheus） / Metrics", "text/plain"),
+        ("/openapi.json", "openapi", "この仕様（機械用） / This contract", "application/json"),
+        ("/docs", "docs", "この仕様（人間用） / This contract, for people", "text/html"),
+    ):
+        content: JsonObject = {media_type: {}}
+        failing = (_P.UNAVAILABLE,) if name == "readyz" else ()
+        yield path, "get", {
+            "operationId": name,
+            "summary": summary,
+            "tags": ["run"],
+            "security": [],
+            "responses": {
+                "200": {"description": "成功 / OK", "content": content}, **problems(failing),
+            },
+        }  # fmt: skip

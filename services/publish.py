@@ -1,0 +1,78 @@
+"""``python -m services.publish``: writes the contract to ``schemas/published``; ``--check`` compares.
+
+Here and not in ``schemas``, because the contract is also what intake offers over HTTP and what every
+producer of a journal answers, and ``schemas`` knows neither.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import schemas
+from runtime.journal import JournalAgain, JournalHead
+from schemas.base import JsonObject
+from schemas.publishing.asyncapi import QUESTIONS, Question, asyncapi_document
+from schemas.publishing.json_schema import message_schema
+from schemas.publishing.messages import MESSAGES, Message
+from schemas.subjects import PRODUCERS
+from services.intake.openapi import openapi_document
+
+PUBLISHED = Path(schemas.__file__).with_name("published")
+READERS = ("delivery", "audit")
+ALL_MESSAGES = (*MESSAGES, Message(JournalHead), Message(JournalAgain))
+ALL_QUESTIONS = (
+    *QUESTIONS,
+    *(Question(p, "journal_head", JournalHead, JournalHead, READERS) for p in PRODUCERS),
+    *(Question(p, "journal_again", JournalAgain, JournalHead, READERS) for p in PRODUCERS),
+)
+
+
+def documents() -> dict[str, JsonObject]:
+    """Every published document by its file's name."""
+    return {
+        **{message.file: message_schema(message) for message in ALL_MESSAGES},
+        "asyncapi.json": asyncapi_document(ALL_QUESTIONS),
+        "openapi.json": openapi_document(),
+    }
+
+
+def files() -> dict[str, bytes]:
+    """The same bytes on every machine: sorted, UTF-8, a newline at the end."""
+    return {
+        name: (json.dumps(d, ensure_ascii=False, indent=2, sort_keys=True) + "\n").encode()
+        for name, d in documents().items()
+    }
+
+
+def differences(folder: Path = PUBLISHED) -> list[str]:
+    """The files that are missing, changed or left over in ``folder``."""
+    wanted = files()
+    there = {path.name: path.read_bytes() for path in folder.glob("*.json")}
+    return sorted(n for n in wanted.keys() | there.keys() if wanted.get(n) != there.get(n))
+
+
+def write(folder: Path = PUBLISHED) -> None:
+    folder.mkdir(exist_ok=True)
+    wanted = files()
+    for path in folder.glob("*.json"):
+        if path.name not in wanted:
+            path.unlink()
+    for name, text in wanted.items():
+        (folder / name).write_bytes(text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if outdated")
+    changed = differences()
+    if not parser.parse_args().check:
+        write()
+        print(f"{len(files())} files in schemas/published, {len(changed)} changed")
+        return 0
+    for name in changed:
+        print(f"schemas/published/{name} is not current; run python -m services.publish")
+    return 1 if changed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
