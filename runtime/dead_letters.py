@@ -4,6 +4,7 @@ They are rows in the database of the service that refused them, written in the s
 the neighbours of their batch: losing the broker does not lose them.
 """
 
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from runtime.clock import utc_text
 from runtime.database import reading
+from runtime.observability import log
 
 _LARGEST = 65_536
 
@@ -33,6 +35,7 @@ def bury(
     connection: Connection, table: sa.Table, subject: str, body: bytes, reason: str, now: datetime
 ) -> None:
     """Keep a message that cannot be handled. ``reason`` names the fault, never a value."""
+    log("message_buried", level=logging.WARNING, subject=subject[:200], reason=reason)
     row: dict[str, Any] = {
         "subject": subject[:500],
         "reason": reason,

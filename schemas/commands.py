@@ -28,7 +28,7 @@ class Finding(Said):
     """What the address says of the district, found at the door where the address is readable.
     ``block_key``: keyed hash of the block, by which a remembered ruling is looked up."""
 
-    district: Code | None
+    district: Code | None = None
     basis: Basis
     candidates: tuple[Code, ...]
     block_key: Hex64 | None = None

@@ -117,11 +117,11 @@ def _run(coroutine: Coroutine[None, None, None]) -> None:
 
 
 @app.command()
-def demo(ward: WardFile = None, port: Annotated[int, typer.Option(help="HTTP port")] = 0) -> None:
+def demo(ward: WardFile = None) -> None:
     """連携の一日を演じる / Start the network and play a day of referrals through it."""
     from services.demo import play
 
-    settings = _settings(ward, port or None)
+    settings = _settings(ward)
     raise typer.Exit(play(settings, _ward(settings), out))
 
 

@@ -16,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import IO
 
 from runtime.nats_server import find_server, free_port, write_configuration
@@ -78,6 +79,7 @@ class Network:
         password_file = self.settings.nats_password_file
         if password_file is None:
             raise ValueError("the network's own settings name a password file")
+        (home / "url").write_text(self.url + "\n", encoding="ascii")
         configuration = write_configuration(home, self._nats_port, _USER, password_file)
         self._spawn("nats-server", [find_server(), "-c", str(configuration)])
         for service in SERVICES:
@@ -175,3 +177,8 @@ def network(settings: Settings, seconds: float = 60.0) -> Iterator[Network]:
         yield running
     finally:
         running.stop()
+
+
+def running_url(home: Path) -> str:
+    """Where the network that lives in ``home`` listens."""
+    return (home / "url").read_text(encoding="ascii").strip()

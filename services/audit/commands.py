@@ -14,7 +14,7 @@ from rich.table import Table
 from runtime.database import open_database, reading
 from runtime.settings import Settings
 from schemas.base import JsonObject
-from schemas.outside import cloud_event, local_text
+from schemas.outside import JAPAN, cloud_event, local_text
 from schemas.referral import Referral, referral_adapter
 from services.audit import ledger
 from services.audit.replay import History, fold_ward, read_entries, replay, sentence
@@ -50,18 +50,21 @@ class OneReferral:
         state = self.history.state
         out.print(
             f"[bold]{state.number}[/]  {state.stage.value}  "
-            f"担当 {self._name(state.custodian)} / custodian {state.custodian}"
+            f"担当 {self._name(state.custodian)} / custodian {state.custodian}",
+            soft_wrap=True,
         )
-        table = Table("担当 / responsible", "から / from", "まで / until", title="担当の移り変わり")
+        out.print("\n担当の移り変わり / who was responsible")
         for span in self.history.custody:
-            until = local_text(span.until) if span.until else "現在 / now"
-            table.add_row(self._name(span.custodian), local_text(span.since), until)
-        out.print(table)
-        table = Table("版", "時刻 / at", "できごと", "what happened", title="経過 / history")
+            until = _moment(span.until) if span.until else "現在 / now"
+            name = self._name(span.custodian)
+            out.print(
+                f"  {_moment(span.since)} – {until}  {name} ({span.custodian})", soft_wrap=True
+            )
+        out.print("\n経過 / history")
         for entry in self.history.entries:
             ja, en = sentence(entry, self.names)
-            table.add_row(str(entry.version), local_text(entry.occurred_at), ja, en)
-        out.print(table)
+            at = _moment(entry.occurred_at)
+            out.print(f"  {entry.version:>3}  {at}  {ja}  [dim]{en}[/]", soft_wrap=True)
 
     def _name(self, agency: str) -> str:
         return self.names.get(agency, agency)
@@ -85,7 +88,7 @@ class WholeWard:
                 state.stage.value,
                 self.names.get(state.custodian, state.custodian),
                 str(state.version),
-                local_text(state.updated_at),
+                _moment(state.updated_at),
             )
         out.print(table)
 
@@ -179,6 +182,11 @@ def _open(settings: Settings) -> sa.Engine | None:
 
 def _unverifiable(detail: str) -> Report:
     return Report(0, 0, 0, (Finding(Kind.UNVERIFIABLE, detail),), 0)
+
+
+def _moment(moment: datetime) -> str:
+    """Japan's time to the millisecond, for people."""
+    return moment.astimezone(JAPAN).isoformat(" ", "milliseconds").removesuffix("+09:00")
 
 
 def _state(state: Referral) -> JsonObject:

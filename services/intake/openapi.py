@@ -48,6 +48,8 @@ _POSTED = (
     _P.TOO_LARGE, *_AGENCY,
 )  # fmt: skip
 _SUBMITTED = (_P.UNKNOWN_AGENCY, _P.ADDRESS_UNREADABLE, _P.OUT_OF_WARD)
+_REFERRAL = path_parameter("ref", "受付番号または ID / number or id", type_schema(ReferralRef))
+_HANDOFF = path_parameter("ref", "打診の ID / id of the hand-off", UUID_SCHEMA)
 _DECIDED = (_P.NOT_INVOLVED, _P.UNKNOWN_AGENCY, *(code for c in CALLS for code in c.refusals))
 
 
@@ -116,9 +118,7 @@ def _changing() -> Iterable[tuple[str, str, JsonObject]]:
         },
     )
     for call in CALLS:
-        ref = _ref(ReferralRef, "受付番号または ID / number or id")
-        if call.target == "handoff":
-            ref = {**path_parameter("ref", "打診の ID / id of the hand-off"), "schema": UUID_SCHEMA}
+        ref = _HANDOFF if call.target == "handoff" else _REFERRAL
         yield (
             call.path.replace(":str", ""),
             "post",
@@ -144,7 +144,6 @@ class _Read:
 
 
 def _reading() -> Iterable[tuple[str, str, JsonObject]]:
-    ref = _ref(ReferralRef, "受付番号または ID / number or id")
     listing = q.ListReferrals.model_json_schema()["properties"]
     inbox = q.ReadInbox.model_json_schema()["properties"]
     after_number = query_parameter("after", "この番号より後 / after this number", inbox["after"])
@@ -163,9 +162,9 @@ def _reading() -> Iterable[tuple[str, str, JsonObject]]:
             (_P.INVALID_REQUEST,),
         ),
         _Read("/v1/referrals/{ref}", "read_referral", "依頼を見る / Read a referral",
-              ReferralGiven, (ref,), (_P.NOT_INVOLVED,)),
+              ReferralGiven, (_REFERRAL,), (_P.NOT_INVOLVED,)),
         _Read("/v1/referrals/{ref}/history", "read_history", "経過を見る / Read its history",
-              HistoryGiven, (ref,), (_P.NOT_INVOLVED,)),
+              HistoryGiven, (_REFERRAL,), (_P.NOT_INVOLVED,)),
         _Read("/v1/inbox", "read_inbox", "貴機関あての出来事を読む / Read your agency's events",
               InboxGiven, (after_number, query_parameter("limit", "件数 / how many", inbox["limit"])),
               (_P.INVALID_REQUEST,)),
@@ -190,7 +189,7 @@ def _reading() -> Iterable[tuple[str, str, JsonObject]]:
         "operationId": "read_request",
         "summary": "202 の後の答えを見る / Read what became of a request that was answered 202",
         "tags": ["read"],
-        "parameters": [{**path_parameter("id", "Location の ID / the id in Location"), "schema": UUID_SCHEMA}],
+        "parameters": [path_parameter("id", "Location の ID / the id in Location", UUID_SCHEMA)],
         "responses": {
             **decided(created=False), **decided(created=True), **problems((*_DECIDED, *_AGENCY)),
         },

@@ -117,12 +117,8 @@ def query_parameter(name: str, words: str, schema: JsonObject) -> JsonObject:
     return {"name": name, "in": "query", "description": words, "schema": schema}
 
 
-def path_parameter(name: str, words: str) -> JsonObject:
-    return {"name": name, "in": "path", "required": True, "description": words}
-
-
-def _ref(annotation: Any, words: str) -> JsonObject:
-    return {**path_parameter("ref", words), "schema": type_schema(annotation)}
+def path_parameter(name: str, words: str, schema: JsonObject) -> JsonObject:
+    return {"name": name, "in": "path", "required": True, "description": words, "schema": schema}
 
 
 def idempotency_key(*, required: bool) -> JsonObject:
