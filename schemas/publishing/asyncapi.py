@@ -1,0 +1,188 @@
+"""AsyncAPI 3.0 of the bus: what is said where, who says it and who listens.
+
+Addresses come from ``schemas.subjects``, so the document cannot name a subject that nobody uses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import BaseModel
+
+from schemas import queries as q
+from schemas import subjects
+from schemas.base import JsonObject
+from schemas.commands import ACTION_TYPES, Answer, Command
+from schemas.events import EVENT_TYPES
+from schemas.journal import JournalEntry
+from schemas.publishing.messages import Message, says
+from schemas.publishing.words import TITLES
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """``service`` answers ``asked`` under ``name`` with ``reply``; ``askers`` ask it."""
+
+    service: str
+    name: str
+    asked: type[BaseModel]
+    reply: type[BaseModel]
+    askers: tuple[str, ...] = ("intake",)
+
+
+QUESTIONS: tuple[Question, ...] = (
+    Question("referral", "read", q.ReadReferral, q.Told),
+    Question("referral", "history", q.ReadHistory, q.Told),
+    Question("referral", "list", q.ListReferrals, q.Told),
+    Question("referral", "answer", q.ReadAnswer, q.Told),
+    Question("referral", "locate", q.Locate, q.Told),
+    Question("delivery", "inbox", q.ReadInbox, q.Told),
+    *(
+        Question(service, "status", q.AskStatus, q.ServiceStatus)
+        for service in ("referral", "delivery", "audit")
+    ),
+)
+_INFO = {
+    "title": "つなぐ: 内部の電文 / Tsunagu: the bus",
+    "version": "1.0.0",
+    "description": (
+        "コマンドは JetStream、照会は要求と応答、事実は記録（journal）で運びます。"
+        "読み手は知らない項目を無視し、形が変わるときは新しい版になります。\n\n"
+        "Commands go by JetStream, questions by request-reply, facts by journal. Readers ignore "
+        "fields they do not know; a changed shape gets a new version."
+    ),
+}
+_STORED = {"storage": "file", "durableBefore": "a message counts once JetStream acknowledged it"}
+
+
+def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
+    """The bus as it is used by all services together."""
+    replies = {question.reply.__name__: question.reply for question in questions}
+    channels = {
+        "commands": _commands_channel(),
+        "answers": _channel(None, "コマンドへの答え / Answers to commands", Answer),
+        "journals": _journals_channel(),
+        "replies": _channel(None, "照会への答え / Replies to questions", *replies.values()),
+        **{f"{x.service}.{x.name}": _question_channel(x) for x in questions},
+    }
+    operations = {
+        "intake.sends.commands": _operation("send", "commands", Command, Answer, "answers"),
+        "referral.receives.commands": _operation("receive", "commands", Command, Answer, "answers"),
+        "referral.sends.journals": _operation("send", "journals", JournalEntry),
+        "delivery.receives.journals": _operation("receive", "journals", JournalEntry),
+        "audit.receives.journals": _operation("receive", "journals", JournalEntry),
+    }
+    # Intake waits on the subject that it names in the command's header, for a while.
+    at_header = {"location": f"$message.header#/{subjects.REPLY_TO}"}
+    for name in ("intake.sends.commands", "referral.receives.commands"):
+        operations[name]["reply"]["address"] = at_header
+    for x in questions:
+        channel = f"{x.service}.{x.name}"
+        answers = _operation("receive", channel, x.asked, x.reply, "replies")
+        operations[f"{x.service}.answers.{x.name}"] = answers
+        for asker in x.askers:
+            asks = _operation("send", channel, x.asked, x.reply, "replies")
+            operations[f"{asker}.asks.{channel}"] = asks
+    said: list[type[BaseModel]] = [Command, Answer, JournalEntry, *replies.values()]
+    said += [question.asked for question in questions]
+    return {
+        "asyncapi": "3.0.0",
+        "info": _INFO,
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": {model.__name__: _message(model) for model in said}},
+    }
+
+
+def _commands_channel() -> JsonObject:
+    channel = _channel(
+        subjects.command("{ward}", "{action}"),
+        "コマンド / Commands to the deciding service",
+        Command,
+    )
+    action = {
+        "description": "何を求めるか / what is asked",
+        "enum": [says(kind) for kind in ACTION_TYPES],
+    }
+    channel["parameters"] = {**_WARD, "action": action}
+    channel["x-jetstream"] = {
+        "stream": subjects.COMMANDS_STREAM, "retention": "workqueue", "discard": "new", **_STORED,
+    }  # fmt: skip
+    return channel
+
+
+def _journals_channel() -> JsonObject:
+    channel = _channel(
+        subjects.journal("{ward}", "{producer}", "{event}"),
+        "記録 / Journals: what the services decided, in order and without a hole",
+        JournalEntry,
+    )
+    channel["parameters"] = {
+        **_WARD,
+        "producer": {
+            "description": "どのサービスの記録か / whose journal",
+            "enum": list(subjects.PRODUCERS),
+        },
+        "event": {
+            "description": "何が起きたか / what happened",
+            "enum": [says(kind) for kind in EVENT_TYPES],
+        },
+    }
+    channel["x-jetstream"] = {
+        "stream": subjects.JOURNALS_STREAM, "retention": "limits", "discard": "old", **_STORED,
+    }  # fmt: skip
+    return channel
+
+
+def _question_channel(x: Question) -> JsonObject:
+    address = subjects.query("{ward}", x.service, x.name)
+    return {**_channel(address, TITLES[x.asked.__name__], x.asked), "parameters": _WARD}
+
+
+_WARD = {
+    "ward": {"description": "区の 6 桁コード / the ward's 6-digit code", "examples": ["131059"]}
+}
+
+
+def _channel(address: str | None, title: str, *models: type[BaseModel]) -> JsonObject:
+    """``address`` None: known only at run time, from the message that is answered."""
+    messages = {m.__name__: {"$ref": f"#/components/messages/{m.__name__}"} for m in models}
+    return {"address": address, "title": title, "messages": messages}
+
+
+def _operation(
+    action: str,
+    channel: str,
+    model: type[BaseModel],
+    reply: type[BaseModel] | None = None,
+    reply_channel: str = "",
+) -> JsonObject:
+    operation: JsonObject = {"action": action, **_on(channel, model)}
+    if reply is not None:
+        operation["reply"] = _on(reply_channel, reply)
+    return operation
+
+
+def _on(channel: str, model: type[BaseModel]) -> JsonObject:
+    at = f"#/channels/{channel}"
+    return {"channel": {"$ref": at}, "messages": [{"$ref": f"{at}/messages/{model.__name__}"}]}
+
+
+_HEADERS = {
+    "Command": (subjects.REPLY_TO, "答えを待つ subject / the core subject of the answer"),
+    "JournalEntry": ("Nats-Msg-Id", "出来事の ID（重複除去） / the event's id; duplicates drop"),
+}
+
+
+def _message(model: type[BaseModel]) -> JsonObject:
+    message = Message(model)
+    document: JsonObject = {
+        "name": message.name,
+        "title": TITLES[model.__name__],
+        "payload": {"$ref": f"./{message.file}"},
+    }
+    if model.__name__ in _HEADERS:
+        header, description = _HEADERS[model.__name__]
+        properties = {header: {"type": "string", "description": description}}
+        document["headers"] = {"type": "object", "properties": properties}
+    return document

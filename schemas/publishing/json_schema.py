@@ -1,0 +1,62 @@
+"""JSON Schema (2020-12) of the pydantic types, worded in Japanese and English."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+
+from schemas.base import JsonObject
+from schemas.publishing.field_words import FIELDS
+from schemas.publishing.messages import Message
+from schemas.publishing.words import TITLES, VALUES
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+class _Untitled(GenerateJsonSchema):
+    """Without the titles that pydantic makes up from field names."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        return False
+
+
+def message_schema(message: Message) -> JsonObject:
+    """One message with everything it is made of, so that one file is enough to check by."""
+    schema = message.model.model_json_schema(mode="validation", schema_generator=_Untitled)
+    parts: JsonObject = schema.pop("$defs", {})
+    document = {"$schema": DIALECT, "$id": message.id, **_worded(message.model.__name__, schema)}
+    if parts:
+        document["$defs"] = {name: _worded(name, part) for name, part in parts.items()}
+    return document
+
+
+def component_schemas(models: Iterable[type[BaseModel]]) -> JsonObject:
+    """The types by name, referring to one another as OpenAPI's components do."""
+    _, document = models_json_schema(
+        [(model, "validation") for model in models],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_Untitled,
+    )
+    return {name: _worded(name, part) for name, part in document["$defs"].items()}
+
+
+def _worded(name: str, schema: JsonObject) -> JsonObject:
+    schema = {**schema, "title": TITLES.get(name, name)}
+    if "enum" in schema:
+        words = VALUES.get(name, {})
+        told = " · ".join(f"{value} {words[value]}" for value in schema["enum"] if value in words)
+        schema["description"] = "\n\n".join(filter(None, (schema.get("description"), told)))
+    properties: JsonObject = schema.get("properties", {})
+    for field, part in properties.items():
+        words_of_field = FIELDS.get(f"{name}.{field}", FIELDS.get(field))
+        if words_of_field is not None:
+            part["description"] = words_of_field
+        # An OpenAPI word that JSON Schema does not know and AsyncAPI reads otherwise.
+        part.pop("discriminator", None)
+    # A reader supplies ``type`` and ``v`` when they are missing; whoever writes says them.
+    said = [field for field, part in properties.items() if "const" in part]
+    required = [*schema.get("required", ()), *said]
+    if required:
+        schema["required"] = sorted(set(required), key=list(properties).index)
+    return schema

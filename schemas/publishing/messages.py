@@ -1,0 +1,97 @@
+"""Every message that is published: what is asked, what happened, what is answered, and what partners
+send and get.
+
+A message is a type and a version. A changed shape is another type with the next version, beside the
+old one for as long as somebody may still say it.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+
+from schemas import commands, events, partner, queries
+from schemas.journal import JournalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    model: type[BaseModel]
+    version: int = 1
+
+    @property
+    def name(self) -> str:
+        """``ReferralSubmission`` → ``referral_submission``."""
+        return re.sub(r"(?<!^)(?=[A-Z])", "_", self.model.__name__).lower()
+
+    @property
+    def id(self) -> str:
+        return f"urn:tsunagu:schema:{self.name}:v{self.version}"
+
+    @property
+    def file(self) -> str:
+        return f"{self.name}.v{self.version}.json"
+
+
+ENVELOPES: tuple[type[BaseModel], ...] = (commands.Command, commands.Answer, JournalEntry)
+QUERIES: tuple[type[BaseModel], ...] = (
+    queries.ReadReferral,
+    queries.ReadHistory,
+    queries.ListReferrals,
+    queries.ReadAnswer,
+    queries.Locate,
+    queries.ReadInbox,
+    queries.Told,
+    queries.AskStatus,
+    queries.ServiceStatus,
+)
+SENT: tuple[type[partner.Sent], ...] = (
+    partner.ReferralSubmission,
+    partner.HandoffOffer,
+    partner.Acceptance,
+    partner.Decline,
+    partner.Withdrawal,
+    partner.Completion,
+    partner.Ruling,
+    partner.EscalationCall,
+    partner.Note,
+    partner.Closing,
+    partner.Cancelling,
+    partner.Reopening,
+)
+GIVEN: tuple[type[partner.Given], ...] = (
+    partner.ReferralGiven,
+    partner.ReferralList,
+    partner.HistoryGiven,
+    partner.InboxGiven,
+    partner.CloudEvent,
+    partner.DirectoryGiven,
+    partner.RequestGiven,
+    partner.ProblemGiven,
+)
+MESSAGES: tuple[Message, ...] = tuple(
+    Message(model)
+    for model in (
+        *ENVELOPES,
+        *commands.ACTION_TYPES,
+        *events.EVENT_TYPES,
+        *QUERIES,
+        *SENT,
+        *GIVEN,
+    )
+)
+
+
+def reader(message: Message) -> TypeAdapter[Any]:
+    """How the network reads a message: an action or event only by its ``type``."""
+    if message.model in commands.ACTION_TYPES:
+        return TypeAdapter(commands.Action)
+    if message.model in events.EVENT_TYPES:
+        return events.event_adapter
+    return TypeAdapter(message.model)
+
+
+def says(kind: type[BaseModel]) -> str:
+    """The ``type`` that an action or event says of itself."""
+    return str(kind.model_fields["type"].default)

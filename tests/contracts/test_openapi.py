@@ -1,0 +1,148 @@
+"""OpenAPI and its page tell partners all that intake does."""
+
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from schemas.problems import MEANINGS, ProblemCode
+from schemas.publishing.words import VALUES
+from services.intake.calls import CALLS, Call
+from services.intake.docs_page import docs_page
+from services.intake.openapi import openapi_document
+
+DOCUMENT = openapi_document()
+PAGE = docs_page(DOCUMENT)
+OPERATIONS: dict[str, dict[str, Any]] = {
+    operation["operationId"]: {"path": path, "method": method, **operation}
+    for path, methods in DOCUMENT["paths"].items()
+    for method, operation in methods.items()
+}
+SCHEMAS = DOCUMENT["components"]["schemas"]
+
+
+def references(part: Any) -> set[str]:
+    if isinstance(part, dict):
+        own = {part["$ref"]} if isinstance(part.get("$ref"), str) else set()
+        return own.union(*(references(value) for value in part.values()))
+    if isinstance(part, list):
+        return set().union(*(references(value) for value in part))
+    return set()
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for reference in references(DOCUMENT):
+        _, components, kind, name = reference.split("/")
+        assert name in DOCUMENT[components][kind], reference
+
+
+def test_every_schema_is_one() -> None:
+    for schema in SCHEMAS.values():
+        Draft202012Validator.check_schema(schema)
+
+
+def test_every_operation_is_named_once_and_told_in_both_languages() -> None:
+    assert len(OPERATIONS) == sum(len(methods) for methods in DOCUMENT["paths"].values())
+    for operation in OPERATIONS.values():
+        assert all(operation["summary"].split(" / ")), operation["summary"]
+        named = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
+        assert named == {p[1:-1] for p in operation["path"].split("/") if p.startswith("{")}
+
+
+@pytest.mark.parametrize("call", CALLS, ids=[call.name for call in CALLS])
+def test_a_call_is_documented_with_its_body_and_refusals(call: Call) -> None:
+    operation = OPERATIONS[call.name]
+    assert (operation["path"], operation["method"]) == (call.path.replace(":str", ""), "post")
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert schema == {"$ref": f"#/components/schemas/{call.body.__name__}"}
+    assert {"201" if call.created else "200", "202"} <= operation["responses"].keys()
+    for code in (*call.refusals, ProblemCode.IDEMPOTENCY_KEY_REUSED, ProblemCode.UNAVAILABLE):
+        assert code in codes(operation, MEANINGS[code].status)
+
+
+def codes(operation: dict[str, Any], status: int) -> list[str]:
+    content = operation["responses"][str(status)]["content"]["application/problem+json"]
+    allowed: list[str] = content["schema"]["allOf"][1]["properties"]["code"]["enum"]
+    return allowed
+
+
+def test_a_referral_needs_an_idempotency_key_and_the_other_calls_take_one() -> None:
+    for name, operation in OPERATIONS.items():
+        if operation["method"] == "post":
+            key = next(p for p in operation["parameters"] if p["name"] == "Idempotency-Key")
+            assert key["required"] is (name == "submit_referral")
+            assert {"Location", "Retry-After"} <= operation["responses"]["202"]["headers"].keys()
+            assert "Retry-After" in operation["responses"]["503"]["headers"]
+
+
+def test_only_what_tells_how_it_runs_is_open() -> None:
+    opened = {name for name, operation in OPERATIONS.items() if operation.get("security") == []}
+    assert opened == {"healthz", "readyz", "metrics", "openapi", "docs"}
+
+
+def test_every_problem_code_has_a_meaning_and_is_in_the_docs() -> None:
+    assert set(MEANINGS) == set(ProblemCode)
+    assert SCHEMAS["ProblemCode"]["enum"] == [code.value for code in ProblemCode]
+    for code, meaning in MEANINGS.items():
+        assert meaning.ja
+        assert meaning.en
+        assert f"<code>{code}</code>" in PAGE
+
+
+def test_every_field_and_every_value_that_partners_meet_is_in_japanese_too() -> None:
+    for name, schema in SCHEMAS.items():
+        for field, part in schema.get("properties", {}).items():
+            assert " / " in part.get("description", ""), f"{name}.{field}"
+        if "enum" in schema and name != "ProblemCode":
+            assert schema["enum"] == list(VALUES[name]), name
+        assert " / " in schema["title"], name
+
+
+class _Outline(HTMLParser):
+    """What the page is made of; fails on a tag that is not closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: set[str] = set()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        if tag != "meta":
+            self.open.append(tag)
+        for name, value in attrs:
+            if name == "id":
+                self.ids.append(value or "")
+            if name in ("href", "src", "action"):
+                self.links.append(value or "")
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, self.getpos()
+
+
+def test_the_page_stands_alone_and_every_link_leads_somewhere() -> None:
+    page = _Outline()
+    page.feed(PAGE)
+    assert page.open == []
+    assert not page.tags & {"script", "img", "link", "iframe", "form"}
+    assert "@import" not in PAGE
+    assert "url(" not in PAGE
+    assert len(page.ids) == len(set(page.ids))
+    assert {link.removeprefix("#") for link in page.links} <= set(page.ids)
+    assert all(link.startswith("#") for link in page.links)
+
+
+def test_the_page_is_japanese_first_and_shows_every_call() -> None:
+    assert '<html lang="ja">' in PAGE
+    for name, operation in OPERATIONS.items():
+        assert f'<h3 id="{name}">' in PAGE
+        assert f"$TSUNAGU{operation['path']}" in PAGE
+
+
+def test_what_the_document_says_cannot_become_markup() -> None:
+    document = openapi_document()
+    document["info"]["title"] = "<script>alert(1)</script>"
+    assert "<script" not in docs_page(document)
