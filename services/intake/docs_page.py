@@ -94,9 +94,7 @@ def _operation(path: str, method: str, operation: JsonObject, document: JsonObje
         heads = ("項目 / Field", "型 / Type", "必須 / Required", "意味 / Meaning")
         parts.append(_table("パスとヘッダー / Parameters", heads, rows))
     if body:
-        parts.append(
-            f"<p>本文 <span lang='en'>Body</span>: {_type(body['content'][_HTTP]['schema'])}</p>"
-        )
+        parts.append(f"<p>{_both('本文 / Body')}: {_type(body['content'][_HTTP]['schema'])}</p>")
     parts.append(_curl(path, method, operation, document))
     answers = [
         (f"<code>{status}</code>", _both(response["description"]), _answer_types(response))
@@ -109,11 +107,12 @@ def _operation(path: str, method: str, operation: JsonObject, document: JsonObje
 
 
 def _curl(path: str, method: str, operation: JsonObject, document: JsonObject) -> str:
-    lines = [f'curl -X {method.upper()} "$TSUNAGU{path}"']
+    filled = path.replace("{ref}", "$REF").replace("{id}", "$ID")
+    lines = [f'curl -X {method.upper()} "$TSUNAGU{filled}"']
     if operation.get("security") != []:
         lines.append('-H "Authorization: Bearer $KEY"')
     if "requestBody" in operation:
-        lines += ['-H "Idempotency-Key: OUR-2026-0001"', f'-H "Content-Type: {_HTTP}"']
+        lines += ['-H "Idempotency-Key: $(uuidgen)"', f'-H "Content-Type: {_HTTP}"']
         name = next(iter(operation["requestBody"]["content"][_HTTP]["examples"]))
         example = document["components"]["examples"][name]["value"]
         lines.append(f"-d '{json.dumps(example, ensure_ascii=False, indent=2)}'")

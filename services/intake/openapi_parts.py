@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable
 from functools import cache
-from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,16 @@ from schemas.problems import MEANINGS, ProblemCode, Refusal
 from schemas.publishing.messages import GIVEN, SENT, Message
 from schemas.publishing.words import TITLES
 
+_STATUS_WORDS = {
+    401: "鍵が確認できない / the key is not recognised",
+    403: "関わりがない / no part in it",
+    409: "いまの状態ではできない / not as things stand",
+    413: "大きすぎる / too large",
+    422: "内容の誤り / not valid",
+    429: "要求が多すぎる / too many requests",
+    500: "内部の誤り / an internal fault",
+    503: "いま受け付けられない / cannot be taken now",
+}
 _EXAMPLES = Path(schemas.__file__).with_name("examples") / "good"
 
 
@@ -41,7 +50,7 @@ def problems(codes: Iterable[ProblemCode]) -> JsonObject:
 def _problem(status: int, codes: list[ProblemCode]) -> JsonObject:
     only = {"properties": {"code": {"enum": [code.value for code in codes]}}}
     response: JsonObject = {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}",
+        "description": f"{_STATUS_WORDS[status]}: {', '.join(codes)}",
         "content": {
             "application/problem+json": {
                 "schema": {"allOf": [component("ProblemGiven"), only]},

@@ -1,5 +1,6 @@
 """OpenAPI and its page tell partners all that intake does."""
 
+import re
 from html.parser import HTMLParser
 from typing import Any
 
@@ -8,6 +9,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from schemas.problems import MEANINGS, ProblemCode
 from schemas.publishing.words import VALUES
+from services.intake.api import Api
 from services.intake.calls import CALLS, Call
 from services.intake.docs_page import docs_page
 from services.intake.openapi import openapi_document
@@ -76,6 +78,19 @@ def test_a_referral_needs_an_idempotency_key_and_the_other_calls_take_one() -> N
             assert "Retry-After" in operation["responses"]["503"]["headers"]
 
 
+def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
+    nothing: Any = None
+    api = Api(nothing, nothing, nothing, nothing, directory=b"", openapi=b"", docs=b"")
+    served = {
+        (re.sub(r"{[^}]*}", "{}", path), method.lower())
+        for handler in api.handlers()
+        for path in handler.paths
+        for method in handler.http_methods
+    }
+    documented = {(re.sub(r"{[^}]*}", "{}", o["path"]), o["method"]) for o in OPERATIONS.values()}
+    assert served == documented
+
+
 def test_only_what_tells_how_it_runs_is_open() -> None:
     opened = {name for name, operation in OPERATIONS.items() if operation.get("security") == []}
     assert opened == {"healthz", "readyz", "metrics", "openapi", "docs"}
@@ -139,7 +154,7 @@ def test_the_page_is_japanese_first_and_shows_every_call() -> None:
     assert '<html lang="ja">' in PAGE
     for name, operation in OPERATIONS.items():
         assert f'<h3 id="{name}">' in PAGE
-        assert f"$TSUNAGU{operation['path']}" in PAGE
+        assert f"</span> {operation['path']}</code>" in PAGE
 
 
 def test_what_the_document_says_cannot_become_markup() -> None:
