@@ -158,6 +158,8 @@ def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> D
         return _unknown_agency("/to/agency")
     if action.to_district is not None and ward.district(action.to_district) is None:
         return invalid("/to/district", "この区にない地区です / no such district in this ward")
+    if action.finding is not None and not _of_this_ward(action.finding, ward):
+        return invalid("/address", "この区にない地区です / no such district in this ward")
     year = context.now.astimezone(JAPAN).year
     number = f"{ward.code}-{year}-{context.last_number.get(year, 0) + 1:06d}"
     submitted = e.ReferralSubmitted(
@@ -206,6 +208,12 @@ def _unknown_codes(action: c.SubmitReferral, ward: Ward) -> Refusal | None:
         if not ward.knows(vocabulary, code)
     )
     return Refusal(ProblemCode.INVALID_REQUEST, errors) if errors else None
+
+
+def _of_this_ward(finding: c.Finding, ward: Ward) -> bool:
+    """Whoever read the address may have had another edition of the ward's file."""
+    named = finding.candidates if finding.district is None else (finding.district,)
+    return bool(named) and all(ward.district(d) is not None for d in (*named, *finding.candidates))
 
 
 def _unknown_agency(pointer: str) -> Refusal:
@@ -257,7 +265,7 @@ def _offer(
     if not context.ward.knows("functions", function):
         return invalid("/function", "この区にない機能です / no such function in this ward")
     receivers = tuple(dict.fromkeys(action.to))
-    for position, receiver in enumerate(receivers):
+    for position, receiver in enumerate(action.to):
         if not _can_receive(receiver, context):
             return _unknown_agency(f"/to/{position}")
         if action.kind is HandoffKind.TRANSFER and receiver == state.custodian:
@@ -381,14 +389,15 @@ def _complete(
 def _rule(
     state: Referral, command: c.Command, action: c.RuleDistrict, context: Context
 ) -> Decision:
-    if command.agency != context.ward.core:
+    ward = context.ward
+    if command.agency != ward.core:
         return Refusal(ProblemCode.NOT_INVOLVED)
     if state.ended:
         return Refusal(ProblemCode.ALREADY_CLOSED)
     district = state.district
     if district is None or district.id is not None:
         return Refusal(ProblemCode.NOT_AWAITING_RULING)
-    if action.district not in district.candidates:
+    if action.district not in district.candidates or ward.district(action.district) is None:
         return invalid("/district", "候補の地区から選んでください / not one of the candidates")
     ruled = e.DistrictRuled(
         sealed=_sealed(action),
@@ -397,7 +406,7 @@ def _rule(
         remember=action.remember and district.block_key is not None,
         block_key=district.block_key,
     )
-    hub = context.ward.hub_of(action.district, _day(context))
+    hub = ward.hub_of(action.district, _day(context))
     if hub == state.custodian or any(
         h.stands and h.kind is HandoffKind.TRANSFER and h.receiver == hub for h in state.handoffs
     ):
