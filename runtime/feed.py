@@ -72,12 +72,12 @@ class Feed:
 
     async def _receive(self, message: Msg) -> None:
         status = message.headers.get("Status") if message.headers and not message.data else None
-        current = message.subject.endswith(f".{self._request}")
         if status is None:
+            # Messages bear the stream's own subject, so they cannot be told apart by request: one
+            # of an earlier request counts as of this one, and the next is made a little sooner.
             self._waiting.append(message)
-            if current:
-                self._requested -= 1
-        elif current:
+            self._requested -= 1
+        elif message.subject == f"{self._inbox}.{self._request}":
             self._requested = 0
             # 503: nobody answers for the consumer; 409: it was deleted. 404 and 408: nothing there.
             self._gone = status in ("503", "409")
