@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
 
 _WRITES = "tsunagu_writes"
+_CREATING = 7_165_828  # any number, the same for all: the advisory lock held while creating
 
 
 def open_database(url: str) -> Engine:
@@ -56,6 +57,8 @@ def _create_postgresql_database(url: sa.URL) -> None:
                 return
         except sa.exc.OperationalError:
             with admin.connect() as connection:
+                # Processes that start together make it once; the lock goes with the connection.
+                connection.execute(sa.select(sa.func.pg_advisory_lock(_CREATING)))
                 name = sa.text("SELECT 1 FROM pg_database WHERE datname = :name")
                 if connection.execute(name, {"name": url.database}).first() is None:
                     quoted = admin.dialect.identifier_preparer.quote(url.database)
