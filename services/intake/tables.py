@@ -17,5 +17,5 @@ data_keys = sa.Table(
     sa.Column("wrapped_by", sa.String(16), nullable=False),
 )
 
-# Written and rolled back by the readiness probe.
+# Written anew by the readiness probe.
 probes = sa.Table("probes", metadata, sa.Column("id", sa.Integer, primary_key=True))
