@@ -10,6 +10,9 @@ from schemas.base import AgencyId, Code, JsonObject, Moment, ReferralRef, Said
 from schemas.codes import Stage, Urgency
 from schemas.sealed import SealedRecord
 
+LARGEST_NUMBER = 2**53 - 1
+"""Larger ones are no longer exact in other languages, and sooner or later in no database."""
+
 
 class ReadReferral(Said):
     """How does one referral stand?"""
@@ -33,7 +36,9 @@ class ListReferrals(Said):
     function: Code | None = None
     urgency: Urgency | None = None
     custodian: AgencyId | None = None
-    before: int | None = Field(default=None, description="cursor: only referrals older than this")
+    before: int | None = Field(
+        default=None, ge=0, le=LARGEST_NUMBER, description="cursor: only referrals older than this"
+    )
     limit: int = Field(default=50, ge=1, le=200)
 
 
@@ -56,7 +61,7 @@ class ReadInbox(Said):
     """Which events came for this agency after a number?"""
 
     agency: AgencyId
-    after: int = Field(default=0, ge=0)
+    after: int = Field(default=0, ge=0, le=LARGEST_NUMBER)
     limit: int = Field(default=100, ge=1, le=1000)
 
 
