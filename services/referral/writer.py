@@ -231,10 +231,7 @@ class Writer:
             self.refused += 1
             answer = _refused(decision)
         else:
-            after = self._happen(UUID(referral), state, command, decision, now, batch)
-            status = 201 if isinstance(command.action, _CREATED) else 200
-            given = referral_given(after, command.agency, self._ward)
-            answer = c.Answer(status=status, body=to_json(given).decode())
+            answer = self._happen(UUID(referral), state, command, decision, now, batch)
         batch.answers[str(command.id)] = (command.fingerprint, answer)
         batch.answer_rows.append(
             {
@@ -255,9 +252,9 @@ class Writer:
         events: list[e.Event],
         now: datetime,
         batch: _Batch,
-    ) -> Referral:
-        """Take the events into the batch; gives the state they lead to. Nothing of the batch is
-        touched before everything that can fail has been computed."""
+    ) -> c.Answer:
+        """Take the events into the batch; gives the answer: the state they lead to. Nothing of the
+        batch is touched before everything that can fail has been computed."""
         entries: list[JournalEntry] = []
         before = ever_involved(state) if state is not None else frozenset()
         after = state
@@ -282,6 +279,9 @@ class Writer:
         if after is None:
             raise ValueError("a command without events on a referral that does not exist")
         bodies = [entry.model_dump_json(exclude_none=True) for entry in entries]
+        status = 201 if isinstance(command.action, _CREATED) else 200
+        given = referral_given(after, command.agency, self._ward)
+        answer = c.Answer(status=status, body=to_json(given).decode())
         key = str(referral)
         if state is None:
             batch.seqs[key] = batch.head + 1
@@ -317,7 +317,7 @@ class Writer:
                 )
         self._keep_sealed(command, entries, batch)
         self.decided += 1
-        return after
+        return answer
 
     @staticmethod
     def _keep_sealed(command: c.Command, entries: list[JournalEntry], batch: _Batch) -> None:
