@@ -10,8 +10,12 @@ JAPAN = ZoneInfo("Asia/Tokyo")
 
 
 def local_text(moment: datetime) -> str:
-    """RFC 3339 in Japan's time, as people and partners read it."""
-    return moment.astimezone(JAPAN).isoformat()
+    """RFC 3339 in Japan's time, as people and partners read it; a moment at the very end of the
+    calendar, which Japan's time would push out of it, as it was given."""
+    try:
+        return moment.astimezone(JAPAN).isoformat()
+    except OverflowError:
+        return moment.isoformat()
 
 
 def cloud_event(entry: JournalEntry) -> JsonObject:
