@@ -3,7 +3,7 @@
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from schemas.base import AgencyId, Code, Hex64, Moment, ReferralRef, Said, WardCode
 from schemas.codes import (
@@ -22,6 +22,14 @@ class Asked(Said):
     """Something asked of the deciding service. ``sealed``: the personal data that goes with it."""
 
     sealed: tuple[SealedGroup, ...] = ()
+
+    @field_validator("sealed")
+    @classmethod
+    def _each_once(cls, sealed: tuple[SealedGroup, ...]) -> tuple[SealedGroup, ...]:
+        for said_once in ({s.group for s in sealed}, {s.commitment for s in sealed}):
+            if len(said_once) != len(sealed):
+                raise ValueError("each group is sealed once, under a commitment of its own")
+        return sealed
 
 
 class Finding(Said):

@@ -6,9 +6,14 @@ ciphertext sits in a table that can be emptied, so a person can be erased and ev
 """
 
 from enum import StrEnum
+from typing import Annotated
 from uuid import UUID
 
+from pydantic import StringConstraints
+
 from schemas.base import Hex64, Said
+
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 
 
 class Group(StrEnum):
@@ -32,7 +37,7 @@ class SealedGroup(Commitment):
     """One group as it travels with a command. ``ciphertext``: base64 of AES-256-GCM
     nonce ‖ ciphertext ‖ tag; bound to referral, group and commitment as associated data."""
 
-    ciphertext: str
+    ciphertext: Base64
 
 
 class SealedRecord(SealedGroup):
