@@ -97,6 +97,7 @@ class Writer:
         self._states: OrderedDict[str, tuple[Referral, int]] = OrderedDict()
         self.decided = 0
         self.refused = 0
+        self._in_doubt = False
         with reading(engine) as connection:
             self._load(connection)
             latest = self._latest(connection)
@@ -108,12 +109,17 @@ class Writer:
         try:
             with writing(self._engine) as connection:
                 self._sole.guard(connection)
+                if self._in_doubt:
+                    self._load(connection)
                 outcomes, batch = self._decide_all(connection, messages)
                 self._write(connection, batch)
         except BaseException:
-            # What was kept in memory may be ahead of the database now.
+            # Whether it was committed is not known (the connection may have broken in between), so
+            # what is kept in memory may be behind the database now.
             self._states.clear()
+            self._in_doubt = True
             raise
+        self._in_doubt = False
         self._remember(batch)
         return outcomes
 
