@@ -11,9 +11,10 @@ from typing import Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
+from sqlalchemy.pool import PoolProxiedConnection
 
 import services
-from runtime.database import open_database
+from runtime.database import open_database, writing
 from runtime.migrations import upgrade
 
 SERVICES = ("referral", "delivery", "audit", "intake")
@@ -124,6 +125,47 @@ def opened(databases: Databases, service: str) -> Iterator[Engine]:
     finally:
         engine.dispose()
         databases.drop(url)
+
+
+@contextlib.contextmanager
+def refusing(engine: Engine, table: sa.Table) -> Iterator[None]:
+    """Meanwhile the database refuses every new row of ``table``."""
+    name = f"refuse_{table.name}"
+    if engine.dialect.name == "postgresql":
+        create = (
+            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"$$ BEGIN RAISE EXCEPTION 'no room left'; END $$; "
+            f"CREATE TRIGGER {name} BEFORE INSERT ON {table.name} "
+            f"FOR EACH ROW EXECUTE FUNCTION {name}()"
+        )
+        drop = f"DROP TRIGGER {name} ON {table.name}; DROP FUNCTION {name}"
+    else:
+        create = (
+            f"CREATE TRIGGER {name} BEFORE INSERT ON {table.name} "
+            f"BEGIN SELECT RAISE(ABORT, 'no room left'); END"
+        )
+        drop = f"DROP TRIGGER {name}"
+    for statement in (create, drop):
+        with writing(engine) as connection:
+            connection.exec_driver_sql(statement)
+        if statement is create:
+            yield
+
+
+@contextlib.contextmanager
+def losing_the_answer_to_commit(engine: Engine) -> Iterator[None]:
+    """Meanwhile every commit is done, but the connection breaks before anybody is told."""
+    commit = engine.dialect.do_commit
+
+    def commit_and_break(connection: PoolProxiedConnection) -> None:
+        commit(connection)
+        raise engine.dialect.loaded_dbapi.OperationalError("the connection broke")
+
+    engine.dialect.do_commit = commit_and_break
+    try:
+        yield
+    finally:
+        engine.dialect.do_commit = commit
 
 
 def _file(url: str) -> Path:
