@@ -188,9 +188,11 @@ async def ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
 
 
 async def ensure_consumer(
-    js: JetStreamContext, stream: str, durable: str, filter_subject: str
+    js: JetStreamContext, stream: str, durable: str, filter_subject: str, *, in_order: bool
 ) -> None:
-    """Create the durable pull consumer if it is not there."""
+    """Create the durable pull consumer if it is not there. ``in_order``: for a reader that takes
+    everything in sequence, one acknowledgement stands for all before it (a work queue wants one
+    for each message). What a dead process left unacknowledged comes again after five seconds."""
     try:
         await js.consumer_info(stream, durable)
     except nats.js.errors.NotFoundError:
@@ -199,8 +201,8 @@ async def ensure_consumer(
             api.ConsumerConfig(
                 durable_name=durable,
                 filter_subject=filter_subject,
-                ack_policy=api.AckPolicy.EXPLICIT,
-                ack_wait=30,
+                ack_policy=api.AckPolicy.ALL if in_order else api.AckPolicy.EXPLICIT,
+                ack_wait=5,
                 max_ack_pending=2000,
             ),
         )

@@ -25,7 +25,7 @@ from runtime.observability import log
 MESSAGE_ID = "Nats-Msg-Id"
 _MOST = 250  # entries read and sent at once
 _ATOMIC_FROM = 8  # fewer than this are cheaper one by one
-_REMEMBER_EVERY = 2_000
+_REMEMBER_EVERY = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ class Publisher:
         self._provision = provision
         self._nudged = asyncio.Event()
         self._remembered = 0
+        self._remembered_at = 0.0
         self._again_until = 0  # up to here entries go out a second time
         self._again_id = ""
         self._rewind: int | None = None
@@ -119,14 +120,20 @@ class Publisher:
             rows = await asyncio.to_thread(self._read)
             if rows:
                 await self._publish(rows)
-            if self.published - self._remembered >= _REMEMBER_EVERY or (
-                not rows and self.published != self._remembered
-            ):
-                await asyncio.to_thread(self._remember)
+            await self._remember_sometimes()
             if not rows:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._nudged.wait(), 0.5)
                 self._nudged.clear()
+
+    async def _remember_sometimes(self) -> None:
+        """What is not remembered is only published again, so it costs no more than one transaction
+        every two seconds."""
+        now = asyncio.get_running_loop().time()
+        if self.published != self._remembered and now - self._remembered_at >= _REMEMBER_EVERY:
+            self._remembered_at = now
+            with contextlib.suppress(sa.exc.DBAPIError):
+                await asyncio.to_thread(self._remember)
 
     def _load(self) -> int:
         with reading(self._engine) as connection:

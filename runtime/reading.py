@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import nats.errors
 import sqlalchemy as sa
 from nats.aio.msg import Msg
 from sqlalchemy.engine import Connection
@@ -115,7 +116,9 @@ class JournalReader:
         stream = journals_stream(subjects.JOURNALS_STREAM, subjects.all_journals(), self._replicas)
         await ensure_stream(self._bus.js, stream)
         filter_subject = subjects.all_journals(self._ward)
-        await ensure_consumer(self._bus.js, subjects.JOURNALS_STREAM, self._durable, filter_subject)
+        await ensure_consumer(
+            self._bus.js, subjects.JOURNALS_STREAM, self._durable, filter_subject, in_order=True
+        )
 
     async def run(self) -> None:
         self.read = await asyncio.to_thread(self._load)
@@ -133,30 +136,18 @@ class JournalReader:
     async def _take(self) -> None:
         while True:
             messages = await self._feed.take(_BATCH)
-            try:
-                await asyncio.to_thread(self._work, messages)
-            except sa.exc.DBAPIError:
-                # The database cannot take it now (full, locked, gone): nothing was written, the
-                # messages come again.
-                log("taking_in_failed", fault=True, messages=len(messages))
-                self.read = await self._reload()
-                await self._each(messages, lambda m: m.nak(delay=0.5))
-                await asyncio.sleep(0.5)
-                continue
-            await self._each(messages, lambda m: m.ack())
+            while True:
+                try:
+                    await asyncio.to_thread(self._work, messages)
+                    break
+                except sa.exc.DBAPIError:
+                    # The database cannot take it now (full, locked, gone): nothing was written.
+                    log("taking_in_failed", fault=True, messages=len(messages))
+                    await asyncio.sleep(0.5)
+            with contextlib.suppress(nats.errors.Error):  # then they only come again
+                await messages[-1].ack()  # stands for all before it
             for gap in list(self.missing.values()):
                 await self._ask_again(gap.producer)
-
-    async def _reload(self) -> dict[str, int]:
-        with contextlib.suppress(sa.exc.DBAPIError):
-            return await asyncio.to_thread(self._load)
-        return self.read
-
-    @staticmethod
-    async def _each(messages: list[Msg], act: Callable[[Msg], Any]) -> None:
-        for message in messages:
-            with contextlib.suppress(Exception):  # lost acknowledgements only bring repetition
-                await act(message)
 
     def _work(self, messages: list[Msg]) -> None:
         """One transaction for the whole batch."""

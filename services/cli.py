@@ -1,6 +1,7 @@
 """`tsunagu`: the command line (つなぐ)."""
 
 import asyncio
+import gc
 import importlib
 import json
 import signal
@@ -86,6 +87,9 @@ def serve(service: str) -> None:
     settings = _settings()
     ward = _ward(settings)
     module = importlib.import_module(f"services.{service}.app")
+    # What was imported stays: the collector need not look at it again and again.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     try:
         _run(module.run(settings, ward, SystemClock()))
     except KeyboardInterrupt:

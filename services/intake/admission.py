@@ -13,7 +13,12 @@ from schemas.codes import AddressKind
 from schemas.partner import ReferralSubmission, Sent
 from schemas.problems import FieldProblem, ProblemCode, Refusal
 from services.intake.addressing import AddressProblem, Located, locate
-from services.intake.my_number import child_pointer, find_my_numbers, has_my_number
+from services.intake.my_number import (
+    child_pointer,
+    find_my_numbers,
+    has_my_number,
+    may_hold_my_number,
+)
 from wards.model import Ward
 from wards.terms import ConsentBasis
 
@@ -37,20 +42,28 @@ _WORDS = {
 
 def read_body(shape: type[Body], raw: bytes) -> Body | Refusal:
     """The body as ``shape``, or every mistake with its JSON pointer. Values are never repeated."""
+    raw = raw or b"{}"
+    if may_hold_my_number(raw):
+        refusal = _refuse_my_numbers(raw)
+        if refusal is not None:
+            return refusal
     try:
-        value = from_json(raw or b"{}", allow_inf_nan=False)
-    except ValueError:
-        return Refusal(ProblemCode.INVALID_REQUEST, (FieldProblem("", _WORDS["json_invalid"]),))
-    pointers = tuple(dict.fromkeys(find_my_numbers(value)))
-    if pointers:
-        detail = "個人番号は扱えません / an Individual Number is not accepted"
-        errors = tuple(FieldProblem(pointer, detail) for pointer in pointers[:_MOST_ERRORS])
-        return Refusal(ProblemCode.MY_NUMBER_REFUSED, errors)
-    try:
-        # From the bytes, not from ``value``: a date is a string in JSON and nothing else is.
-        return shape.model_validate_json(raw or b"{}")
+        return shape.model_validate_json(raw)
     except ValidationError as error:
         return Refusal(ProblemCode.INVALID_REQUEST, _field_problems(error))
+
+
+def _refuse_my_numbers(raw: bytes) -> Refusal | None:
+    try:
+        value = from_json(raw)
+    except ValueError:
+        return None  # not JSON: refused as such
+    pointers = tuple(dict.fromkeys(find_my_numbers(value)))
+    if not pointers:
+        return None
+    detail = "個人番号は扱えません / an Individual Number is not accepted"
+    errors = tuple(FieldProblem(pointer, detail) for pointer in pointers[:_MOST_ERRORS])
+    return Refusal(ProblemCode.MY_NUMBER_REFUSED, errors)
 
 
 def refuse_header(value: str) -> Refusal | None:

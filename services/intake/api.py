@@ -88,8 +88,8 @@ class Api:
                 response = await act(request, agency)
             except NoAnswer:
                 response = responses.refused(UNAVAILABLE)
-        self._metrics.requests.labels(name, response.status_code).inc()
-        self._metrics.seconds.labels(name).observe(time.perf_counter() - began)
+        status = response.status_code or 200
+        self._metrics.observe(name, status, time.perf_counter() - began)
         return response
 
     async def _posted(self, request: Http, agency: str) -> Posted | Refusal:

@@ -22,6 +22,7 @@ class Metrics:
             registry=self.registry,
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
         )
+        self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
         self._up = Gauge(
             "tsunagu_service_up", "1: answers and does its part", ["service"],
             registry=self.registry,
@@ -34,6 +35,16 @@ class Metrics:
             "tsunagu_journal_gap", "Journal entries that a reader misses", ["service", "producer"],
             registry=self.registry,
         )  # fmt: skip
+
+    def observe(self, call: str, status: int, seconds: float) -> None:
+        """One request was answered."""
+        known = self._children.get((call, status))
+        if known is None:
+            known = (self.requests.labels(call, status), self.seconds.labels(call))
+            self._children[call, status] = known
+        counter, histogram = known
+        counter.inc()
+        histogram.observe(seconds)
 
     async def page(self, gateway: Gateway) -> bytes:
         self._gaps.clear()

@@ -25,6 +25,16 @@ def has_my_number(text: str) -> bool:
     return False
 
 
+def may_hold_my_number(raw: bytes) -> bool:
+    """A quick look at a body's bytes: False only when no string or number in it can hold one. An
+    escape (``\\u0031``) may hide a digit."""
+    return b"\\u" in raw or _RUN.search(_folded(raw.decode(errors="replace"))) is not None
+
+
+def _folded(text: str) -> str:
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+
+
 def find_my_numbers(value: Any, pointer: str = "") -> Iterator[str]:
     """JSON pointers of all places in a parsed body that hold one. A key that holds one, or that is
     no ordinary name, is pointed at by its parent: pointers must not repeat what was sent."""

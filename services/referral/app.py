@@ -61,7 +61,11 @@ class _Referral:
         await ensure_stream(js, commands)
         await ensure_stream(js, facts)
         await ensure_consumer(
-            js, subjects.COMMANDS_STREAM, self._durable, subjects.all_commands(self._ward.code)
+            js,
+            subjects.COMMANDS_STREAM,
+            self._durable,
+            subjects.all_commands(self._ward.code),
+            in_order=False,
         )
 
     async def run(self) -> None:
