@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
-.PHONY: help demo up test lock
+.PHONY: help demo up test torture bench schemas lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,15 @@ test: $(READY) ## lint, types and every test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+torture: $(READY) ## kill everything at random for ten minutes (DURATION=seconds, SEED=)
+	$(BIN)/python -m tests.torture --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
+
+bench: $(READY) ## measure, side by side in one run
+	$(BIN)/python -m benchmarks.run
+
+schemas: $(READY) ## write schemas/published/ anew from the types
+	$(BIN)/python -m services.publish
 
 lock: ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -9,7 +9,15 @@ from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 
 from schemas.base import AgencyId, Code, ReferralNumber, WardCode
 from schemas.codes import (
@@ -29,6 +37,17 @@ from schemas.codes import (
 Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000)]
 Reference = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/#:-]{0,63}$")]
+
+
+def _as_text(value: object) -> object:
+    """A time is RFC 3339 text; a bare number would be read as seconds since 1970."""
+    if isinstance(value, str) and not value.lstrip("+-").replace(".", "").isdigit():
+        return value
+    raise ValueError("日時は RFC 3339 の文字列で書いてください / a time is RFC 3339 text")
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_as_text)]
+Day = Annotated[date, BeforeValidator(_as_text)]
 
 
 class Sent(BaseModel):
@@ -72,7 +91,7 @@ class Person(Sent):
 
     name: Line | None = None
     kana: Line | None = None
-    birth_date: date | None = None
+    birth_date: Day | None = None
     age_band: Line | None = None
     phone: Line | None = None
     preferred_contact: PreferredContact | None = None
@@ -126,14 +145,14 @@ class Consent(Sent):
     needs why, danger and who decided; SW106-6 (支援会議) the meeting's id."""
 
     basis: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Za-z0-9-]{0,15}$")]
-    obtained_at: AwareDatetime | None = None
+    obtained_at: Moment | None = None
     why: Text | None = None
     danger: Text | None = None
     decided_by: Line | None = None
     meeting: Reference | None = None
     agencies: tuple[AgencyId, ...] = Field(default=(), max_length=50)
     items: tuple[Line, ...] = Field(default=(), max_length=50)
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class To(Sent):
@@ -157,7 +176,7 @@ class ReferralSubmission(Sent):
     function: Code
     urgency: Urgency
     requested_action: Code | None = None
-    requested_by: AwareDatetime | None = None
+    requested_by: Moment | None = None
     topics: tuple[Code, ...] = Field(default=(), max_length=20)
     reported_by: ReportedBy = ReportedBy.AGENCY
     person: Person | None = None

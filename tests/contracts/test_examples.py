@@ -28,13 +28,10 @@ NOT_IN_JSON_SCHEMA = {
     "referral_submission__to_both",
     "referral_submission__to_nobody",
 }
-# Writers always say these; a reader supplies the version that is missing, and reads a bare number
-# as seconds since 1970.
+# Writers always say the version; a reader supplies one that is missing.
 READ_LENIENTLY = {
     "command__no_version",
     "journal_entry__no_version",
-    "referral_submission__birth_date_a_number",
-    "referral_submission__requested_by_only_digits",
 }
 
 formats = FormatChecker()
