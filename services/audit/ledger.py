@@ -25,6 +25,7 @@ from services.audit.verify import StoredCheckpoint, StoredEntry
 
 _KEPT_TAILS = 50_000
 _FIELDS = JournalEntry.model_fields.keys()
+_SOME_TIME, _SOME_LEAF = "2026-01-01T00:00:00.000000Z", "0" * 64  # as long as any
 
 
 def check_entry(body: bytes, value: dict[str, Any]) -> None:
@@ -32,6 +33,7 @@ def check_entry(body: bytes, value: dict[str, Any]) -> None:
     JournalEntry.from_json(body)
     if value.keys() != _FIELDS:
         raise ValueError("not the fields of a journal entry, version 1")
+    make_entry(value, received_at=_SOME_TIME, prev=_SOME_LEAF)
 
 
 def origin(ward: str) -> str:
@@ -51,8 +53,7 @@ class Ledger:
         self._pending: tuple[Frontier, dict[str, str]] | None = None
         with reading(engine) as connection:
             self._frontier = stored_frontier(connection)
-            size = sa.select(sa.func.max(t.checkpoints.c.size))
-            self.signed = connection.execute(size).scalar() or 0
+            self.signed = _newest_size(connection)
 
     @property
     def size(self) -> int:
@@ -60,7 +61,11 @@ class Ledger:
 
     def append(self, connection: Connection, entries: list[Entry]) -> None:
         """Append journal entries in the caller's transaction. ``settle`` follows its commit."""
-        self._pending = None
+        if self._pending is not None:
+            # The last transaction broke at its end: whether it was committed, the database knows.
+            self._frontier = stored_frontier(connection)
+            self._tails.clear()
+            self._pending = None
         if not entries:
             return
         received_at = utc_text(self._clock.now())
@@ -116,7 +121,9 @@ class Ledger:
             "signed_at": utc_text(self._clock.now()),
         }
         with writing(self._engine) as connection:
-            connection.execute(sa.insert(t.checkpoints), [row])
+            # It may be there: committed before, while the answer was lost.
+            if _newest_size(connection) < checkpoint.size:
+                connection.execute(sa.insert(t.checkpoints), [row])
         self.signed = checkpoint.size
 
     def _tails_of(self, connection: Connection, referrals: set[str]) -> dict[str, str]:
@@ -132,6 +139,10 @@ class Ledger:
             query = sa.select(e.c.referral, e.c.leaf).where(e.c.idx.in_(newest))
             known |= {row.referral: row.leaf.hex() for row in connection.execute(query)}
         return known
+
+
+def _newest_size(connection: Connection) -> int:
+    return connection.execute(sa.select(sa.func.max(t.checkpoints.c.size))).scalar() or 0
 
 
 def stored_frontier(connection: Connection) -> Frontier:

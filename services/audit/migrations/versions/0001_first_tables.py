@@ -85,14 +85,20 @@ def upgrade() -> None:
     )
 
     # Entries and checkpoints are written once: the database itself refuses anything else.
-    for table in ("entries", "checkpoints"):
+    for table, key in (("entries", "idx"), ("checkpoints", "size")):
         if op.get_bind().dialect.name == "postgresql":
             _refuse_in_postgresql(table)
         else:
-            _refuse_in_sqlite(table)
+            _refuse_in_sqlite(table, key)
 
 
-def _refuse_in_sqlite(table: str) -> None:
+def _refuse_in_sqlite(table: str, key: str) -> None:
+    # REPLACE removes the old row without asking the trigger for DELETE.
+    op.execute(
+        f"CREATE TRIGGER {table}_refuse_replace BEFORE INSERT ON {table} "
+        f"WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) "
+        f"BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+    )
     for change in ("UPDATE", "DELETE"):
         op.execute(
             f"CREATE TRIGGER {table}_refuse_{change.lower()} BEFORE {change} ON {table} "
