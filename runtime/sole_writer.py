@@ -5,6 +5,7 @@ PostgreSQL), and an epoch that every transaction checks, so that a writer that l
 noticing cannot commit beside its successor.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -61,6 +62,9 @@ class SoleWriter:
             self._file.close()
             self._file = None
         if self._session is not None:
+            # The server would notice only some time after the session has gone.
+            with contextlib.suppress(sa.exc.DBAPIError):
+                self._session.execute(sa.select(sa.func.pg_advisory_unlock_all()))
             # Closed for good, not returned to the pool: the lock belongs to the session.
             self._session.invalidate()
             self._session.close()
