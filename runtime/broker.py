@@ -83,7 +83,9 @@ class Bus:
         await self.broker.start()
 
     async def close(self) -> None:
-        await self.broker.stop()
+        """Not drained, as the library's own ``stop`` does: what matters is committed, and draining
+        waits for ever on a broker that is gone, or on a message that nobody takes any more."""
+        await self.nc.close()
 
     async def publish(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
         """Make a message durable. Raises NotDurable."""

@@ -104,14 +104,14 @@ class Network:
 
     def stop(self) -> None:
         """SIGTERM to all, the services before the broker; SIGKILL to what does not go."""
-        for name in (*SERVICES, "nats-server"):
-            child = self._children.get(name)
-            if child is not None and child.process.poll() is None:
-                child.process.terminate()
-                if name == "nats-server":
-                    self._await_end(child)
-        for child in self._children.values():
-            self._await_end(child)
+        # The broker last: a service that cannot say goodbye to it waits until it is killed.
+        for names in (SERVICES, ("nats-server",)):
+            going = [self._children[name] for name in names if name in self._children]
+            for child in going:
+                if child.process.poll() is None:
+                    child.process.terminate()
+            for child in going:
+                self._await_end(child)
         self._children.clear()
         if self._lock is not None:
             self._lock.close()
