@@ -71,8 +71,12 @@ class RunningNetwork:
         self._network.start()
         self._keeper = threading.Thread(target=self._keep, daemon=True)
         self._keeper.start()
-        if not keep_down:
-            self.await_ready()
+        try:
+            if not keep_down:
+                self.await_ready()
+        except BaseException:
+            self.stop()
+            raise
 
     def stop(self) -> None:
         with self._tending:
@@ -162,7 +166,7 @@ class RunningNetwork:
                     return all(self.is_up(name) for name in SERVICES if name != "intake")
             return False
 
-        eventually(ready, seconds, "ready")
+        eventually(ready, seconds, lambda: f"ready; {self.logs()[-2000:]}")
 
     def is_up(self, service: str) -> bool:
         return self.metrics().get(("tsunagu_service_up", service, "")) == 1
@@ -266,7 +270,8 @@ def eventually(holds: Callable[[], object], seconds: float, what: str, every: fl
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:.0f} s: {what}")
+            told = what if isinstance(what, str) else what()
+            raise AssertionError(f"not within {seconds:.0f} s: {told}")
         time.sleep(every)
 
 
