@@ -20,7 +20,9 @@ class _JsonLines(logging.Formatter):
         if isinstance(record.msg, dict):
             line.update(record.msg)
         else:
-            line |= {"action": "logged", "logger": record.name, "text": record.getMessage()}
+            # A library's own line: its template's first line, without what was filled in.
+            text = str(record.msg).partition("\n")[0][:200]
+            line |= {"action": "logged", "logger": record.name, "text": text}
         if record.exc_info and record.exc_info[1] is not None:
             line |= _described(record.exc_info[1])
         return json.dumps(line, ensure_ascii=False, default=str)
@@ -45,7 +47,7 @@ def start_logging(service: str, level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for chatty in ("httpx", "httpcore", "alembic", "faststream", "nats", "uvicorn.access"):
+    for chatty in ("httpx", "httpcore", "alembic", "faststream", "nats", "uvicorn.error"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
 
 

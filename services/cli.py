@@ -63,20 +63,21 @@ def up(ward: WardFile = None, port: Annotated[int, typer.Option(help="HTTP port"
     settings = _settings(ward, port)
     _ward(settings)
     network = Network(settings)
-    stopping = []
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, lambda number, _: stopping.append(number))
+        signal.signal(name, lambda *_: sys.exit(0))
     try:
         network.start()
         network.wait_until_ready()
         print(f"ready {network.url}", flush=True)
-        while not stopping:
-            network.tend()
+        while True:
             time.sleep(0.2)
+            network.tend()
     except (AlreadyRunning, NotReady) as error:
         err.print(str(error), style="red")
         raise typer.Exit(1) from None
     finally:
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)  # a second Ctrl-C must not leave processes behind
         network.stop()
 
 

@@ -1,8 +1,8 @@
 """The intake service: what it is made of, and how it runs. Stateless but for its key store."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -80,7 +80,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> Litestar:
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
-    """Serve until told to stop."""
+    """Serve until cancelled; then answer what has come, and end."""
     app = await asyncio.to_thread(build, settings, ward, clock)
     config = uvicorn.Config(
         app,
@@ -89,6 +89,20 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
-    await uvicorn.Server(config).serve()
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        server.should_exit = True
+        await serving
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Signals are the process's own affair (services.cli): they cancel ``run``.
+        yield

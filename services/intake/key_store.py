@@ -8,7 +8,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from runtime.database import insert_new, reading, writing
 from services.intake import tables as t
@@ -66,25 +66,33 @@ class KeyStore:
                     future.set_result(keys[referral])
 
     def _make(self, referrals: Sequence[UUID]) -> dict[UUID, bytes]:
-        rows = [
-            {
-                "referral": str(referral),
-                "wrapped": self._wrapped(referral, os.urandom(32)),
-                "wrapped_by": self._wrapped_by,
-            }
-            for referral in dict.fromkeys(referrals)
-        ]
         with writing(self._engine) as connection:
+            keys = self._stored(connection, referrals)
+            made = {referral: os.urandom(32) for referral in referrals if referral not in keys}
+            rows = [
+                {
+                    "referral": str(referral),
+                    "wrapped": self._wrapped(referral, key),
+                    "wrapped_by": self._wrapped_by,
+                }
+                for referral, key in made.items()
+            ]
+            # Another intake may have been quicker: then its key is the referral's.
             insert_new(connection, t.data_keys, rows)
-        return self._read(referrals)
+            if connection.dialect.name != "sqlite" and rows:
+                made = self._stored(connection, list(made))
+        return keys | made
 
     def _read(self, referrals: Sequence[UUID]) -> dict[UUID, bytes]:
+        with reading(self._engine) as connection:
+            return self._stored(connection, referrals)
+
+    def _stored(self, connection: Connection, referrals: Sequence[UUID]) -> dict[UUID, bytes]:
         k = t.data_keys
         query = sa.select(k.c.referral, k.c.wrapped).where(
             k.c.referral.in_([str(referral) for referral in referrals])
         )
-        with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
+        rows = connection.execute(query).all()
         return {UUID(row.referral): self._unwrapped(row.referral, row.wrapped) for row in rows}
 
     def _probe(self) -> None:

@@ -13,6 +13,9 @@ from typing import Any
 _RUN = re.compile(r"(?<!\d)\d(?:[\s\-‐‑‒–—―−ーｰ_.・/]{0,2}\d){11}(?!\d)")
 # Idempotency keys and references are UUIDs as a rule; one in 400 of them holds such a run by chance.
 _UUID = re.compile(r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b", re.ASCII)
+# What ``has_my_number`` could find, and more: \\d knows full-width digits without folding the text.
+_MAYBE = re.compile(r"\d(?:(?:[^\w\"]|[_ーｰ]){0,2}\d){11}")
+_UNUSUAL = re.compile("[\u00b2\u00b3\u00b9\u2070-\u209f\u2150-\u218b\u2460-\u24ff\u3200-\u33ff]")
 _SAFE_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
 
 
@@ -27,12 +30,9 @@ def has_my_number(text: str) -> bool:
 
 def may_hold_my_number(raw: bytes) -> bool:
     """A quick look at a body's bytes: False only when no string or number in it can hold one. An
-    escape (``\\u0031``) may hide a digit."""
-    return b"\\u" in raw or _RUN.search(_folded(raw.decode(errors="replace"))) is not None
-
-
-def _folded(text: str) -> str:
-    return text if text.isascii() else unicodedata.normalize("NFKC", text)
+    escape (``\\u0031``) or an unusual form (①, ²) may hide a digit."""
+    text = raw.decode(errors="replace")
+    return b"\\u" in raw or bool(_MAYBE.search(text) or _UNUSUAL.search(text))
 
 
 def find_my_numbers(value: Any, pointer: str = "") -> Iterator[str]:
