@@ -53,7 +53,8 @@ def main() -> None:
         print(
             f"round {number}: C {c:,.0f} POST/s  J {measured.per_second:,.0f} journeys/s  "
             f"E {e:,.0f} journeys/s  R {r:,.0f} (peer {p:,.0f}) entries/s  V {v:,.0f} entries/s\n"
-            f"  {measured.journeys} journeys ({measured.late} answers 202), {entries} entries in the ledger; ms p50/p95/p99: "
+            f"  {measured.journeys} journeys ({measured.late} answers 202), "
+            f"{entries} entries in the ledger; ms p50/p95/p99: "
             f"POST {percentiles(measured.posts)}, accept {percentiles(measured.accepts)}, "
             f"accept → ledgered {percentiles(measured.to_ledger)}\n  CPU ms a journey: "
             + ", ".join(

@@ -94,14 +94,14 @@ def openapi_document() -> JsonObject:
 _INTRODUCTION = """\
 JSON（UTF-8）。時刻は RFC 3339。どの POST にも Idempotency-Key を付けられ、同じ鍵と本文には何度でも同じ答えを\
 返します。決定に 2 秒より長くかかるとき、または Prefer: respond-async を付けたときは 202 と Location を返し、\
-受け付けたことは失われません。503 のときは受け付けを約束していません。同じ鍵で送り直せば、二重になることはありません。本文の知らない項目は\
-断り、答えの知らない項目は読み飛ばしてください。個人番号（マイナンバー）は受け付けません。
+受け付けたことは失われません。503 のときは受け付けを約束していません。同じ鍵で送り直せば、\
+二重になることはありません。本文の知らない項目は断り、答えの知らない項目は読み飛ばしてください。個人番号（マイナンバー）は受け付けません。
 
 JSON in UTF-8; times are RFC 3339. Every POST takes an Idempotency-Key: the same key and body give the \
 same answer for ever. If deciding takes longer than 2 s, or with Prefer: respond-async, the answer is 202 \
-with a Location, and nothing is lost. After 503 nothing was promised: repeat with the same key, and it cannot happen twice. Unknown \
-fields in a body are refused; ignore those that you do not know in an answer. Individual Numbers \
-(マイナンバー) are never accepted."""
+with a Location, and nothing is lost. After 503 nothing was promised: repeat with the same key, and \
+it cannot happen twice. Unknown fields in a body are refused; ignore those that you do not know in an answer. \
+Individual Numbers (マイナンバー) are never accepted."""
 
 
 def _changing() -> Iterable[tuple[str, str, JsonObject]]:
