@@ -12,6 +12,7 @@ from tests.partners import AReferral, Partner, a_referral
 Agency = Callable[[str], Partner]
 SECRET = "ひみつの値"
 ASCII_SECRET = "secret-value-8812"
+INVALID = "invalid_request"
 LARGEST = 1_048_576
 
 
@@ -20,35 +21,35 @@ def _person(**fields: object) -> AReferral:
 
 
 WRONG: dict[str, tuple[AReferral, str, str]] = {
-    "no summary": (a_referral().without("summary"), "invalid_request", "/summary"),
-    "an empty summary": (a_referral().having(summary="  "), "invalid_request", "/summary"),
-    "no consent": (a_referral().without("consent"), "invalid_request", "/consent"),
-    "an unknown field": (a_referral().having(adress=SECRET), "invalid_request", "/adress"),
-    "an unknown field inside": (_person(nmae=SECRET), "invalid_request", "/person/nmae"),
-    "a number for a name": (_person(name=881200991), "invalid_request", "/person/name"),
-    "a list for a name": (_person(name=[SECRET]), "invalid_request", "/person/name"),
-    "an object for a summary": (a_referral().having(summary={"a": SECRET}), "invalid_request", "/summary"),
-    "a date that does not exist": (_person(birth_date="1980-02-30"), "invalid_request", "/person/birth_date"),
-    "a text for a date": (_person(birth_date=SECRET), "invalid_request", "/person/birth_date"),
-    "a number for a date": (_person(birth_date=881200991), "invalid_request", "/person/birth_date"),
-    "an unknown urgency": (a_referral().having(urgency=ASCII_SECRET), "invalid_request", "/urgency"),
-    "an unknown function": (a_referral().having(function=ASCII_SECRET), "invalid_request", "/function"),
-    "an unknown action": (a_referral().having(requested_action=ASCII_SECRET), "invalid_request", "/requested_action"),
-    "an unknown topic": (a_referral().having(topics=["housing", ASCII_SECRET]), "invalid_request", "/topics/1"),
-    "a time without offset": (a_referral().having(requested_by="2026-11-22T09:00:00"), "invalid_request", "/requested_by"),
-    "a basis nobody knows": (a_referral().having(consent={"basis": "C9"}), "invalid_request", "/consent/basis"),
-    "a basis without its reasons": (a_referral().having(consent={"basis": "E27-1-2"}), "invalid_request", "/consent/why"),
-    "no personal data, and a person": (a_referral().having(consent={"basis": "N"}), "invalid_request", "/person"),
-    "two receivers": (a_referral().having(to={"agency": "core", "district": "otsuka"}), "invalid_request", "/to"),
-    "no receiver at all": (a_referral().having(to={}), "invalid_request", "/to"),
-    "a district elsewhere": (a_referral().to_district("otsuka"), "invalid_request", "/to/district"),
-    "a district of no ward": (a_referral().without("address").to_district("mars"), "invalid_request", "/to/district"),
-    "no address where one is promised": (a_referral().having(address={"kind": "registered"}), "invalid_request", "/address"),
+    "no summary": (a_referral().without("summary"), INVALID, "/summary"),
+    "an empty summary": (a_referral().having(summary="  "), INVALID, "/summary"),
+    "no consent": (a_referral().without("consent"), INVALID, "/consent"),
+    "an unknown field": (a_referral().having(adress=SECRET), INVALID, "/adress"),
+    "an unknown field inside": (_person(nmae=SECRET), INVALID, "/person/nmae"),
+    "a number for a name": (_person(name=881200991), INVALID, "/person/name"),
+    "a list for a name": (_person(name=[SECRET]), INVALID, "/person/name"),
+    "an object for a summary": (a_referral().having(summary={"a": SECRET}), INVALID, "/summary"),
+    "a date that does not exist": (_person(birth_date="1980-02-30"), INVALID, "/person/birth_date"),
+    "a text for a date": (_person(birth_date=SECRET), INVALID, "/person/birth_date"),
+    "a number for a date": (_person(birth_date=881200991), INVALID, "/person/birth_date"),
+    "an unknown urgency": (a_referral().having(urgency=ASCII_SECRET), INVALID, "/urgency"),
+    "an unknown function": (a_referral().having(function=ASCII_SECRET), INVALID, "/function"),
+    "an unknown action": (a_referral().having(requested_action=ASCII_SECRET), INVALID, "/requested_action"),
+    "an unknown topic": (a_referral().having(topics=["housing", ASCII_SECRET]), INVALID, "/topics/1"),
+    "a time without offset": (a_referral().having(requested_by="2026-11-22T09:00:00"), INVALID, "/requested_by"),
+    "a basis nobody knows": (a_referral().having(consent={"basis": "C9"}), INVALID, "/consent/basis"),
+    "a basis without its reasons": (a_referral().having(consent={"basis": "E27-1-2"}), INVALID, "/consent/why"),
+    "no personal data, and a person": (a_referral().having(consent={"basis": "N"}), INVALID, "/person"),
+    "two receivers": (a_referral().having(to={"agency": "core", "district": "otsuka"}), INVALID, "/to"),
+    "no receiver at all": (a_referral().having(to={}), INVALID, "/to"),
+    "a district elsewhere": (a_referral().to_district("otsuka"), INVALID, "/to/district"),
+    "a district of no ward": (a_referral().without("address").to_district("mars"), INVALID, "/to/district"),
+    "no address where one is promised": (a_referral().having(address={"kind": "registered"}), INVALID, "/address"),
     "an address in another ward": (a_referral().by_address("豊島区南大塚二丁目1番1号"), "out_of_ward", "/address/text"),
-    "a chome that does not exist": (a_referral().by_address("文京区本郷9丁目1番1号"), "address_unreadable", "/address/text"),
+    "no such chome": (a_referral().by_address("文京区本郷9丁目1番1号"), "address_unreadable", "/address/text"),
     "an address that is none": (a_referral().by_address(SECRET), "address_unreadable", "/address/text"),
-    "a support category of none": (a_referral().having(needs={"support_category": 7}), "invalid_request", "/needs/support_category"),
-    "a very long name": (_person(name="名" * 201), "invalid_request", "/person/name"),
+    "no such category": (a_referral().having(needs={"support_category": 7}), INVALID, "/needs/support_category"),
+    "a very long name": (_person(name="名" * 201), INVALID, "/person/name"),
     "an agency nobody knows": (a_referral().to("hub-" + ASCII_SECRET), "unknown_agency", "/to/agency"),
 }  # fmt: skip
 
