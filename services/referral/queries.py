@@ -46,7 +46,7 @@ class Questions:
             bodies = journals.history(connection, t.journal, str(state.id))
             sealed = self._sealed(connection, state, question.agency)
         entries = [JournalEntry.from_json(body) for body in bodies]
-        masked = not views.may_open_address(state, question.agency, self._ward)
+        masked = not views.may_know_district(state, question.agency, self._ward)
         items = [
             cloud_event(entry)
             for entry in entries

@@ -40,6 +40,13 @@ def may_open_address(state: Referral, agency_id: str, ward: Ward) -> bool:
     )
 
 
+def may_know_district(state: Referral, agency_id: str, ward: Ward) -> bool:
+    """The district is no secret to whoever may see the case, unless the address is protected."""
+    if state.address_kind is AddressKind.PROTECTED:
+        return may_open_address(state, agency_id, ward)
+    return may_see(state, agency_id, ward)
+
+
 def referral_given(state: Referral, agency_id: str, ward: Ward) -> JsonObject:
     """The body that a partner gets."""
     given: JsonObject = {
@@ -95,7 +102,7 @@ def referral_given(state: Referral, agency_id: str, ward: Ward) -> JsonObject:
         given["requested_by"] = local_text(state.requested_by)
     if state.outcome is not None:
         given["outcome"] = state.outcome
-    if state.district is not None and may_open_address(state, agency_id, ward):
+    if state.district is not None and may_know_district(state, agency_id, ward):
         district = state.district
         given["district"] = {
             "id": district.id,
@@ -106,7 +113,7 @@ def referral_given(state: Referral, agency_id: str, ward: Ward) -> JsonObject:
 
 
 def tells_the_district(event: e.Event) -> bool:
-    """Events that a reader to whom the address is masked does not see."""
+    """Events that a reader who may not know the district does not see."""
     return isinstance(event, e.DistrictFound | e.RulingRequested | e.DistrictRuled)
 
 

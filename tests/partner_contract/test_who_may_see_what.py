@@ -111,6 +111,16 @@ def test_a_protected_address_and_its_district_are_masked_for_who_has_no_part_any
     assert "district" not in next(item for item in listed if item["id"] == sent.id)
 
 
+def test_a_district_that_is_no_secret_is_told_to_whoever_may_see_the_case(
+    partner: Agency, declined: str
+) -> None:
+    core = partner("core").history(declined).body["items"]
+    for agency in ("hub-motofuji", "auditor"):
+        assert partner(agency).reads(declined).body["district"]["id"] == "motofuji"
+        items = partner(agency).history(declined).body["items"]
+        assert [item["data"]["version"] for item in items] == list(range(1, len(core) + 1))
+
+
 def test_the_senders_own_reference_is_not_told_to_the_receiver(partner: Agency) -> None:
     sent = partner("anshin-motofuji").posts(a_referral().having(sender_reference="OUR-7"))
     assert partner("core").reads(sent.id).body["sender_reference"] == "OUR-7"
