@@ -160,13 +160,25 @@ class RunningNetwork:
     def await_ready(self, seconds: float = 30) -> None:
         """A POST would succeed and every service answers."""
 
+        deadline = time.monotonic() + seconds
+        self.await_posts(seconds)
+
         def ready() -> bool:
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200:
-                    return all(self.is_up(name) for name in SERVICES if name != "intake")
+                return all(self.is_up(name) for name in SERVICES if name != "intake")
             return False
 
-        eventually(ready, seconds, lambda: f"ready; {self.logs()[-2000:]}")
+        eventually(ready, deadline - time.monotonic(), lambda: f"ready; {self.logs()[-2000:]}")
+
+    def await_posts(self, seconds: float = 30) -> None:
+        """A POST would be made durable; who else is there does not matter."""
+
+        def durable() -> bool:
+            with contextlib.suppress(httpx.TransportError):
+                return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+            return False
+
+        eventually(durable, seconds, lambda: f"ready for posts; {self.logs()[-2000:]}")
 
     def is_up(self, service: str) -> bool:
         return self.metrics().get(("tsunagu_service_up", service, "")) == 1
