@@ -141,9 +141,12 @@ class JournalReader:
                     await asyncio.to_thread(self._work, messages)
                     break
                 except sa.exc.DBAPIError:
-                    # The database cannot take it now (full, locked, gone): nothing was written.
+                    # The database cannot take it now (full, locked, gone). If the connection broke at
+                    # the commit, it may have been taken in all the same: look.
                     log("taking_in_failed", fault=True, messages=len(messages))
                     await asyncio.sleep(0.5)
+                    with contextlib.suppress(sa.exc.DBAPIError):
+                        self.read = await asyncio.to_thread(self._load)
             with contextlib.suppress(nats.errors.Error):  # then they only come again
                 await messages[-1].ack()  # stands for all before it
             for gap in list(self.missing.values()):
@@ -182,9 +185,12 @@ class JournalReader:
                     )  # fmt: skip
             self._settled()
         self.read = read
+        self._note_healed()
+
+    def _note_healed(self) -> None:
         for producer, gap in list(self.missing.items()):
-            if read.get(producer, 0) >= gap.last:
-                del self.missing[producer]
+            if self.read.get(producer, 0) >= gap.last:
+                self.missing.pop(producer, None)
                 self._gap_changed(gap, True)
                 log("gap_healed", producer=producer, first=gap.first, last=gap.last)
 
@@ -197,14 +203,19 @@ class JournalReader:
             raise ValueError(f"unreadable: {type(error).__name__}") from None
         if ward != self._ward or producer not in subjects.PRODUCERS:
             raise ValueError("not a producer of this ward")
+        if type(number) is not int:
+            raise ValueError("unreadable: not a number")
         return Entry(producer, number, value, message.data)
 
     def _note_gap(self, producer: str, first: int, last: int) -> None:
         known = self.missing.get(producer)
         if known is not None and known.first <= first and known.last >= last:
             return
-        since = known.since if known is not None else self._clock.now()
-        if known is None:
+        since = self._clock.now()
+        if known is not None:
+            # It has grown: one gap, told under its first number until it is healed.
+            since, first = known.since, min(first, known.first)
+        else:
             log("gap_found", producer=producer, first=first, last=last)
         gap = Missing(producer, first, last, since)
         self.missing[producer] = gap
@@ -238,3 +249,5 @@ class JournalReader:
                         await asyncio.to_thread(self._note_gap, producer, have + 1, told.head)
                         await self._ask_again(producer)
                     before[producer] = have
+            if self.missing:  # one that was told while its entries were just coming
+                await asyncio.to_thread(self._note_healed)
