@@ -51,8 +51,10 @@ class Feed:
                 await self._until_provisioned()
             if self._requested <= 0:
                 await self._pull(most)
+            # Not wait_for: in Python 3.11 a message at the same moment makes it lose a cancellation.
             try:
-                await asyncio.wait_for(self._arrived.wait(), _EXPIRES + 0.5)
+                async with asyncio.timeout(_EXPIRES + 0.5):
+                    await self._arrived.wait()
             except TimeoutError:
                 self._requested = 0
         taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]

@@ -122,8 +122,10 @@ class Publisher:
                 await self._publish(rows)
             await self._remember_sometimes()
             if not rows:
+                # Not wait_for: in Python 3.11 a nudge at the same moment makes it lose a cancellation.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._nudged.wait(), 0.5)
+                    async with asyncio.timeout(0.5):
+                        await self._nudged.wait()
                 self._nudged.clear()
 
     async def _remember_sometimes(self) -> None:
