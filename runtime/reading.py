@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -221,6 +221,19 @@ class JournalReader:
         self.missing[producer] = gap
         self._gap_changed(gap, False)
 
+    def _end_gap_at(self, producer: str, head: int) -> None:
+        """A number that the producer never gave (garbage on the stream) misses nothing. Should it
+        have grown just now, the next entry or comparison tells the gap again."""
+        gap = self.missing.get(producer)
+        if gap is None or gap.last <= head:
+            return
+        if gap.first <= head:
+            self.missing[producer] = replace(gap, last=head)
+            return
+        self.missing.pop(producer, None)
+        self._gap_changed(gap, True)
+        log("gap_disproved", producer=producer, first=gap.first, last=gap.last)
+
     async def _ask_again(self, producer: str) -> None:
         """Ask the producer to publish from our next number on, at most once a second."""
         now = asyncio.get_running_loop().time()
@@ -249,5 +262,6 @@ class JournalReader:
                         await asyncio.to_thread(self._note_gap, producer, have + 1, told.head)
                         await self._ask_again(producer)
                     before[producer] = have
+                    await asyncio.to_thread(self._end_gap_at, producer, told.head)
             if self.missing:  # one that was told while its entries were just coming
                 await asyncio.to_thread(self._note_healed)
