@@ -10,9 +10,8 @@ from runtime.service import running
 from runtime.settings import Settings
 from schemas import queries as q
 from schemas import subjects
-from schemas.journal import JournalEntry
 from services.delivery import tables as t
-from services.delivery.inbox import Inboxes
+from services.delivery.inbox import Inboxes, check_entry
 from wards.model import Ward
 
 SERVICE = "delivery"
@@ -31,7 +30,7 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
             name=SERVICE,
             ward=ward.code,
             replicas=settings.replicas,
-            check=lambda body, _: JournalEntry.from_json(body),
+            check=check_entry,
             take_in=inboxes.take_in,
         )
 

@@ -4,6 +4,7 @@ The numbers follow the order of the journal, so the same journal always gives th
 """
 
 from collections import Counter
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -14,6 +15,12 @@ from schemas import queries as q
 from schemas.journal import JournalEntry
 from schemas.outside import cloud_event
 from services.delivery import tables as t
+
+
+def check_entry(body: bytes, value: dict[str, Any]) -> None:
+    """Raise ValueError unless this is a journal entry, its id written as its column holds it."""
+    if str(JournalEntry.from_json(body).id) != value["id"]:
+        raise ValueError("an id in another form")
 
 
 class Inboxes:
