@@ -1,5 +1,6 @@
 """Each agency's inbox: its own events, numbered 1, 2, 3 … without a hole, in the journal's order."""
 
+import json
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from runtime.database import reading, writing
 from schemas import queries as q
 from schemas.journal import JournalEntry
 from services.delivery import tables as t
-from services.delivery.inbox import Inboxes
+from services.delivery.inbox import Inboxes, check_entry
 from tests.book import as_read
 from tests.builders import AUDITOR, HUB, LIEN, STRANGER, Town, a_referral, between
 from tests.databases import Databases, opened, refusing
@@ -113,3 +114,13 @@ def test_a_batch_that_cannot_be_written_takes_no_numbers(engine: Engine) -> None
     take_in(engine, entries[2:])
     assert [number for number, _ in inbox(engine, HUB)] == [1, 2]
     assert [number for number, _ in inbox(engine, "anshin-motofuji")] == [1, 2, 3, 4]
+
+
+def test_an_id_that_its_column_could_not_hold_makes_it_no_entry() -> None:
+    entry = a_referral().town.entries[0]
+    value = json.loads(entry.to_json())
+    check_entry(entry.to_json(), value)
+    for other in (f"urn:uuid:{entry.id}", entry.id.hex, str(entry.id).upper()):
+        spoiled = value | {"id": other}
+        with pytest.raises(ValueError, match="another form"):
+            check_entry(json.dumps(spoiled).encode(), spoiled)
