@@ -87,6 +87,7 @@ def pages(engine: Engine, agency: str, limit: int) -> Iterator[list[dict]]:
         if not body["items"]:
             assert body["head"] == after
             return
+        assert body["items"][0]["number"] == after + 1
         after = body["items"][-1]["number"]
 
 

@@ -3,7 +3,6 @@
 import pytest
 import sqlalchemy as sa
 
-from runtime.clock import ManualClock
 from schemas import commands as c
 from services.referral import tables as t
 from tests.builders import HUB, a_command, a_submission, an_id, between
@@ -53,7 +52,7 @@ def test_a_batch_that_cannot_be_written_is_undone_whole_and_can_come_again(
     assert len(desk.dead_letters()) == 1
 
 
-def test_a_commit_whose_answer_was_lost_is_found_done(desk: Desk, clock: ManualClock) -> None:
+def test_a_commit_whose_answer_was_lost_is_found_done(desk: Desk) -> None:
     submission = a_command(a_submission(), key="once")
     with losing_the_answer_to_commit(desk.engine), pytest.raises(sa.exc.DBAPIError):
         desk.tell(submission)
@@ -75,3 +74,15 @@ def test_a_remembered_ruling_whose_commit_was_lost_is_remembered(desk: Desk) -> 
         desk.tell(a_command(rule, "core"))
     desk.tell(a_command(a_submission(finding=finding, referral=an_id("next"))))
     assert desk.states()[an_id("next")].district.id == "otsuka"
+
+
+def test_a_case_that_moved_on_in_a_commit_that_was_lost_goes_on_from_there(desk: Desk) -> None:
+    submission = a_submission()
+    desk.tell(a_command(submission))
+    accept = c.AcceptHandoff(handoff=desk.states()[submission.referral].handoffs[0].id)
+    with losing_the_answer_to_commit(desk.engine), pytest.raises(sa.exc.DBAPIError):
+        desk.tell(a_command(accept, HUB))
+    note = c.AddNote(referral=submission.referral)
+    by_sender, by_hub = desk.tell(a_command(note), a_command(note, HUB))
+    assert (by_sender.status, by_hub.status) == (409, 201)
+    assert [entry.version for entry in desk.journal()] == [1, 2, 3, 4, 5]
