@@ -21,7 +21,8 @@ from schemas.outside import JAPAN
 from schemas.problems import Refusal
 from schemas.referral import Handoff, Referral, evolve
 from schemas.sealed import Group, SealedGroup
-from services.referral.lifecycle import Context, Decision, concerned, decide
+from services.referral.involvement import concerned
+from services.referral.lifecycle import Context, Decision, decide
 from services.referral.policy import Remembered
 from wards import Ward, bundled_ward, load_ward
 

@@ -26,11 +26,9 @@ from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from schemas.referral import Handoff, Referral
 from schemas.sealed import Commitment
 from services.referral import policy
+from services.referral.involvement import ever_involved
 from services.referral.policy import Remembered
 from wards.model import Vocabulary, Ward
-
-HOLDING = (HandoffState.OFFERED, HandoffState.ACCEPTED, HandoffState.COMPLETED)
-"""Hand-offs whose receiver has a part in the case."""
 
 Decision = list[e.Event] | Refusal
 
@@ -88,43 +86,6 @@ def decide(state: Referral | None, command: c.Command, context: Context) -> Deci
             return []
         case _:
             assert_never(action)
-
-
-def involved(state: Referral) -> tuple[str, ...]:
-    """Who has a part in the referral now: sender, custodian, askers and receivers of what stands or
-    was accepted. They may open its personal data and are told of its events."""
-    agencies = {state.sender, state.custodian}
-    for handoff in state.handoffs:
-        if handoff.state in HOLDING:
-            agencies |= {handoff.sender, handoff.receiver}
-    return tuple(sorted(agencies))
-
-
-def ever_involved(state: Referral) -> frozenset[str]:
-    """Whoever had a part in it at any time: they may see how it stands, not whom it is about."""
-    asked = {h.receiver for h in state.handoffs} | {h.sender for h in state.handoffs}
-    return frozenset({state.sender, state.custodian} | asked)
-
-
-def concerned(state: Referral, event: e.Event, core: str) -> tuple[str, ...]:
-    """Who is told of ``event``, ``state`` being what it led to."""
-    agencies = set(involved(state))
-    match event:
-        case e.HandoffDeclined() | e.HandoffExpired() | e.HandoffWithdrawn():
-            handoff = state.handoff(event.handoff)
-            if handoff is not None:
-                agencies |= {handoff.sender, handoff.receiver}
-        case (
-            e.RulingRequested()
-            | e.DistrictRuled()
-            | e.EscalationRaised()
-            | e.EscalationAcknowledged()
-            | e.EscalationResolved()
-        ):
-            agencies.add(core)
-        case _:
-            pass
-    return tuple(sorted(agencies))
 
 
 def _may_act(agency_id: str, context: Context) -> bool:

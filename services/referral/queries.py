@@ -13,8 +13,8 @@ from schemas.journal import JournalEntry
 from schemas.outside import cloud_event
 from schemas.referral import Referral, referral_adapter
 from schemas.sealed import Group, SealedRecord
+from services.referral import involvement, views
 from services.referral import tables as t
-from services.referral import views
 from wards.model import Ward
 
 _NOTHING = q.Told(found=False)
@@ -31,7 +31,7 @@ class Questions:
         """One referral with what may be opened of it."""
         with reading(self._engine) as connection:
             state = self._find(connection, str(question.ref))
-            if state is None or not views.may_see(state, question.agency, self._ward):
+            if state is None or not involvement.may_see(state, question.agency, self._ward):
                 return _NOTHING
             body = views.referral_given(state, question.agency, self._ward)
             sealed = self._sealed(connection, state, question.agency)
@@ -41,12 +41,12 @@ class Questions:
         """Every event of one referral, in order."""
         with reading(self._engine) as connection:
             state = self._find(connection, str(question.ref))
-            if state is None or not views.may_see(state, question.agency, self._ward):
+            if state is None or not involvement.may_see(state, question.agency, self._ward):
                 return _NOTHING
             bodies = journals.history(connection, t.journal, str(state.id))
             sealed = self._sealed(connection, state, question.agency)
         entries = [JournalEntry.from_json(body) for body in bodies]
-        masked = not views.may_know_district(state, question.agency, self._ward)
+        masked = not involvement.may_know_district(state, question.agency, self._ward)
         items = [
             cloud_event(entry)
             for entry in entries
@@ -109,7 +109,7 @@ class Questions:
                 place = sa.select(h.c.referral).where(h.c.id == str(question.handoff))
                 ref = connection.execute(place).scalar()
             state = self._find(connection, ref) if ref is not None else None
-        if state is None or not views.may_see(state, question.agency, self._ward):
+        if state is None or not involvement.may_see(state, question.agency, self._ward):
             return _NOTHING
         return q.Told(found=True, referral=state.id)
 
@@ -122,9 +122,9 @@ class Questions:
     def _sealed(
         self, connection: Connection, state: Referral, agency: str
     ) -> tuple[SealedRecord, ...]:
-        if not views.may_open(state, agency, self._ward):
+        if not involvement.may_open(state, agency, self._ward):
             return ()
-        address = views.may_open_address(state, agency, self._ward)
+        address = involvement.may_open_address(state, agency, self._ward)
         s = t.sealed
         query = sa.select(s).where(s.c.referral == str(state.id))
         return tuple(

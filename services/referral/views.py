@@ -3,48 +3,11 @@ that is opened at the edge. Pure."""
 
 from schemas import events as e
 from schemas.base import JsonObject
-from schemas.codes import AddressKind, AgencyKind, Basis
+from schemas.codes import Basis
 from schemas.outside import local_text
 from schemas.referral import Referral
-from services.referral.lifecycle import HOLDING, ever_involved, involved
+from services.referral.involvement import may_know_district
 from wards.model import Ward
-
-
-def may_see(state: Referral, agency_id: str, ward: Ward) -> bool:
-    """Involved now or before, the core centre, or an auditor."""
-    agency = ward.agency(agency_id)
-    return agency is not None and (
-        agency_id == ward.core
-        or agency.kind is AgencyKind.AUDITOR
-        or agency_id in ever_involved(state)
-    )
-
-
-def may_open(state: Referral, agency_id: str, ward: Ward) -> bool:
-    """May the agency read the personal data? Only whoever has a part in it now, and the core
-    centre; an auditor never does."""
-    agency = ward.agency(agency_id)
-    if agency is None or agency.kind is AgencyKind.AUDITOR:
-        return False
-    return agency_id == ward.core or agency_id in involved(state)
-
-
-def may_open_address(state: Referral, agency_id: str, ward: Ward) -> bool:
-    """A protected address (DV and the like) is masked for all but the core centre and whoever
-    received the case; so is the district."""
-    if state.address_kind is not AddressKind.PROTECTED:
-        return may_open(state, agency_id, ward)
-    receives = {h.receiver for h in state.handoffs if h.state in HOLDING}
-    return agency_id in receives | {state.sender, state.custodian, ward.core} and may_open(
-        state, agency_id, ward
-    )
-
-
-def may_know_district(state: Referral, agency_id: str, ward: Ward) -> bool:
-    """The district is no secret to whoever may see the case, unless the address is protected."""
-    if state.address_kind is AddressKind.PROTECTED:
-        return may_open_address(state, agency_id, ward)
-    return may_see(state, agency_id, ward)
 
 
 def referral_given(state: Referral, agency_id: str, ward: Ward) -> JsonObject:

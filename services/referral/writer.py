@@ -7,9 +7,8 @@ is recorded. One command that cannot be read, or that makes the code fail, harms
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,7 +18,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from runtime import journal as journals
 from runtime.clock import Clock, NeverBackwards
-from runtime.database import insert_new, reading, upsert, writing
+from runtime.database import reading, writing
 from runtime.dead_letters import bury
 from runtime.ids import derived_id
 from runtime.observability import log
@@ -27,11 +26,12 @@ from runtime.sole_writer import SoleWriter
 from schemas import commands as c
 from schemas import events as e
 from schemas.journal import JournalEntry
-from schemas.outside import JAPAN
 from schemas.problems import ProblemCode, Refusal
 from schemas.referral import Referral, evolve, referral_adapter
 from services.referral import tables as t
-from services.referral.lifecycle import Context, concerned, decide, ever_involved
+from services.referral.batch import Batch
+from services.referral.involvement import concerned
+from services.referral.lifecycle import Context, decide
 from services.referral.policy import Remembered
 from services.referral.views import referral_given
 from wards.model import Ward
@@ -65,27 +65,6 @@ class TryAgain:
 Outcome = Done | TryAgain
 
 
-@dataclass(slots=True)
-class _Batch:
-    """What one batch knows and will write."""
-
-    states: dict[str, Referral | None] = field(default_factory=dict)
-    answers: dict[str, tuple[str, c.Answer]] = field(default_factory=dict)
-    places: dict[str, str] = field(default_factory=dict)  # hand-off or number → referral
-    seqs: dict[str, int] = field(default_factory=dict)
-    rulings: dict[str, Remembered] = field(default_factory=dict)
-    last_number: dict[int, int] = field(default_factory=dict)
-    head: int = 0
-    journal_rows: list[dict[str, Any]] = field(default_factory=list)
-    answer_rows: list[dict[str, Any]] = field(default_factory=list)
-    sealed_rows: list[dict[str, Any]] = field(default_factory=list)
-    handoff_rows: list[dict[str, Any]] = field(default_factory=list)
-    worklist_rows: list[dict[str, Any]] = field(default_factory=list)
-    ruling_rows: list[dict[str, Any]] = field(default_factory=list)
-    touched: dict[str, Referral] = field(default_factory=dict)
-    buried: list[tuple[Received, str]] = field(default_factory=list)
-
-
 class Writer:
     """Decides batches of commands. ``work`` is synchronous: it runs in a worker thread, one at a
     time. What it keeps in memory is only a copy of what the database says."""
@@ -112,7 +91,9 @@ class Writer:
                 if self._in_doubt:
                     self._load(connection)
                 outcomes, batch = self._decide_all(connection, messages)
-                self._write(connection, batch)
+                batch.write(connection)
+                for subject, body, reason in batch.buried:
+                    bury(connection, t.dead_letters, subject, body, reason, self._clock.now())
         except BaseException:
             # Whether it was committed is not known (the connection may have broken in between), so
             # what is kept in memory may be behind the database now.
@@ -141,7 +122,7 @@ class Writer:
         return JournalEntry.from_json(body).occurred_at if body else None
 
     def _prefetch(
-        self, connection: Connection, batch: _Batch, commands: Iterable[c.Command]
+        self, connection: Connection, batch: Batch, commands: Iterable[c.Command]
     ) -> None:
         """Read at once what the whole batch needs."""
         commands = list(commands)
@@ -184,8 +165,8 @@ class Writer:
 
     def _decide_all(
         self, connection: Connection, messages: Sequence[Received]
-    ) -> tuple[list[Outcome], _Batch]:
-        batch = _Batch(
+    ) -> tuple[list[Outcome], Batch]:
+        batch = Batch(
             rulings=dict(self._rulings), last_number=dict(self._last_number), head=self._head
         )
         read: list[c.Command | None] = [self._read(message, batch) for message in messages]
@@ -204,23 +185,23 @@ class Writer:
                 if message.deliveries < _GIVE_UP_AFTER:
                     outcomes.append(TryAgain())
                 else:
-                    batch.buried.append((message, "deciding failed"))
+                    batch.buried.append((message.subject, message.body, "deciding failed"))
                     outcomes.append(Done(None))
         return outcomes, batch
 
-    def _read(self, message: Received, batch: _Batch) -> c.Command | None:
+    def _read(self, message: Received, batch: Batch) -> c.Command | None:
         try:
             command = c.Command.from_json(message.body)
         except ValidationError as error:
             faults = sorted({str(x["type"]) for x in error.errors(include_input=False)})
-            batch.buried.append((message, f"unreadable: {', '.join(faults)}"))
+            batch.buried.append((message.subject, message.body, f"unreadable: {', '.join(faults)}"))
             return None
         if command.ward != self._ward.code:
-            batch.buried.append((message, "another ward's command"))
+            batch.buried.append((message.subject, message.body, "another ward's command"))
             return None
         return command
 
-    def _answer(self, command: c.Command, batch: _Batch) -> c.Answer:
+    def _answer(self, command: c.Command, batch: Batch) -> c.Answer:
         seen = batch.answers.get(str(command.id))
         if seen is not None:
             fingerprint, answer = seen
@@ -238,16 +219,7 @@ class Writer:
             answer = _refused(decision)
         else:
             answer = self._happen(UUID(referral), state, command, decision, now, batch)
-        batch.answers[str(command.id)] = (command.fingerprint, answer)
-        batch.answer_rows.append(
-            {
-                "id": str(command.id),
-                "agency": command.agency,
-                "fingerprint": command.fingerprint,
-                "status": answer.status,
-                "body": answer.body,
-            }
-        )
+        batch.record_answer(command, answer)
         return answer
 
     def _happen(
@@ -257,12 +229,11 @@ class Writer:
         command: c.Command,
         events: list[e.Event],
         now: datetime,
-        batch: _Batch,
+        batch: Batch,
     ) -> c.Answer:
         """Take the events into the batch; gives the answer: the state they lead to. Nothing of the
         batch is touched before everything that can fail has been computed."""
         entries: list[JournalEntry] = []
-        before = ever_involved(state) if state is not None else frozenset()
         after = state
         for position, event in enumerate(events):
             draft = JournalEntry.model_construct(
@@ -284,99 +255,14 @@ class Writer:
             entries.append(draft.model_copy(update={"concerns": concerns}))
         if after is None:
             raise ValueError("a command without events on a referral that does not exist")
-        bodies = [entry.model_dump_json(exclude_none=True) for entry in entries]
         status = 201 if isinstance(command.action, _CREATED) else 200
         given = referral_given(after, command.agency, self._ward)
         answer = c.Answer(status=status, body=to_json(given).decode())
-        key = str(referral)
-        if state is None:
-            batch.seqs[key] = batch.head + 1
-            batch.places[after.number] = key
-            year = now.astimezone(JAPAN).year
-            batch.last_number[year] = batch.last_number.get(year, 0) + 1
-        batch.head += len(entries)
-        batch.states[key] = batch.touched[key] = after
-        for agency in ever_involved(after) - before:
-            batch.worklist_rows.append({"agency": agency, "seq": batch.seqs[key], "referral": key})
-        for entry, body in zip(entries, bodies, strict=True):
-            event = entry.event
-            batch.journal_rows.append(
-                {
-                    "number": entry.number,
-                    "id": str(entry.id),
-                    "thread": key,
-                    "type": event.type,
-                    "body": body,
-                }
-            )
-            if isinstance(event, e.HandoffOffered):
-                batch.places[str(event.handoff)] = key
-                batch.handoff_rows.append({"id": str(event.handoff), "referral": key})
-            elif isinstance(event, e.DistrictRuled) and event.remember and event.block_key:
-                batch.rulings[event.block_key] = Remembered(event.district, entry.id)
-                batch.ruling_rows.append(
-                    {
-                        "block_key": event.block_key,
-                        "district": event.district,
-                        "ruling": str(entry.id),
-                    }
-                )
-        self._keep_sealed(command, entries, batch)
+        batch.take_in(command, entries, state, after)
         self.decided += 1
         return answer
 
-    @staticmethod
-    def _keep_sealed(command: c.Command, entries: list[JournalEntry], batch: _Batch) -> None:
-        """The ciphertext belongs to the event that carries its commitment."""
-        groups = {group.commitment: group for group in command.action.sealed}
-        for entry in entries:
-            for commitment in entry.event.sealed:
-                group = groups[commitment.commitment]
-                batch.sealed_rows.append(
-                    {
-                        "event": str(entry.id),
-                        "grp": group.group.value,
-                        "referral": str(entry.referral),
-                        "commitment": group.commitment,
-                        "ciphertext": group.ciphertext,
-                    }
-                )
-
-    # -- writing ---------------------------------------------------------------------------------
-
-    def _write(self, connection: Connection, batch: _Batch) -> None:
-        _insert(connection, t.journal.journal, batch.journal_rows)
-        _insert(connection, t.answers, batch.answer_rows)
-        _insert(connection, t.sealed, batch.sealed_rows)
-        _insert(connection, t.handoffs, batch.handoff_rows)
-        insert_new(connection, t.worklist, batch.worklist_rows)
-        upsert(connection, t.rulings, batch.ruling_rows)
-        upsert(
-            connection,
-            t.referrals,
-            [
-                {
-                    "id": key,
-                    "number": state.number,
-                    "seq": batch.seqs[key],
-                    "year": state.submitted_at.astimezone(JAPAN).year,
-                    "stage": state.stage.value,
-                    "function": state.function,
-                    "urgency": state.urgency.value,
-                    "custodian": state.custodian,
-                    "version": state.version,
-                    "state": referral_adapter.dump_json(state).decode(),
-                }
-                for key, state in batch.touched.items()
-            ],
-        )
-        for message, reason in batch.buried:
-            bury(
-                connection, t.dead_letters, message.subject, message.body, reason,
-                self._clock.now(),
-            )  # fmt: skip
-
-    def _remember(self, batch: _Batch) -> None:
+    def _remember(self, batch: Batch) -> None:
         self._head = batch.head
         self._last_number = batch.last_number
         self._rulings = batch.rulings
@@ -385,11 +271,6 @@ class Writer:
             self._states.move_to_end(key)
         while len(self._states) > _KEPT_STATES:
             self._states.popitem(last=False)
-
-
-def _insert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(sa.insert(table), rows)
 
 
 def _refused(refusal: Refusal) -> c.Answer:

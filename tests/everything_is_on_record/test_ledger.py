@@ -102,7 +102,7 @@ def test_a_transaction_that_is_undone_leaves_nothing_pending(
     book: Book, journal: list[JournalEntry]
 ) -> None:
     book.append(journal[:4])
-    with pytest.raises(RuntimeError), writing(book.engine) as connection:
+    with pytest.raises(RuntimeError), writing(book.engine) as connection:  # noqa: PT012
         book.ledger.append(connection, [as_read(entry) for entry in journal[4:9]])
         raise RuntimeError("something else in the transaction failed")
     with refusing(book.engine, t.entries), pytest.raises(sa.exc.DBAPIError):

@@ -91,13 +91,19 @@ def test_what_is_not_yours_and_what_does_not_exist_look_the_same(
     assert theirs[0].code == "not_involved"
 
 
-def test_a_protected_address_and_its_district_are_masked_for_who_has_no_part_any_more(
+def test_a_protected_address_and_its_district_are_told_to_core_and_who_took_the_case_alone(
     partner: Agency,
 ) -> None:
     hidden = a_referral().by_address("文京区本郷二丁目3番4号", kind="protected")
     sent = partner("anshin-motofuji").posts(hidden)
-    for agency in ("anshin-motofuji", "hub-motofuji", "core"):
+    for agency in ("anshin-motofuji", "hub-motofuji"):
         got = partner(agency).reads(sent.id).body
+        assert got["person"]
+        assert not {"address", "district"} & got.keys()
+    taken = partner("anshin-motofuji").posts(hidden)
+    partner("hub-motofuji").accepts(taken.handoff())
+    for agency, referral in (("core", sent.id), ("core", taken.id), ("hub-motofuji", taken.id)):
+        got = partner(agency).reads(referral).body
         assert got["address"]["text"] == "文京区本郷二丁目3番4号"
         assert got["district"]["id"] == "motofuji"
     partner("hub-motofuji").declines(sent.handoff())

@@ -13,7 +13,8 @@ from schemas.events import event_adapter
 from schemas.journal import JournalEntry
 from schemas.problems import ProblemCode, Refusal
 from schemas.referral import Referral, evolve, referral_adapter
-from services.referral.lifecycle import decide, ever_involved
+from services.referral.involvement import ever_involved
+from services.referral.lifecycle import decide
 from tests.builders import AUDITOR, BUNKYO, Town, a_command, a_submission
 from tests.stories import Wish, command_of, moved, stories, wishes
 
