@@ -1,6 +1,6 @@
 """What can be asked of the service that decides. Personal data is inside ``sealed`` only."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 from pydantic import Field, field_validator
@@ -156,22 +156,6 @@ class ProbeWriting(Asked):
     type: Literal["probe_writing"] = "probe_writing"
 
 
-ACTION_TYPES: tuple[type[Asked], ...] = (
-    SubmitReferral,
-    OfferHandoff,
-    AcceptHandoff,
-    DeclineHandoff,
-    WithdrawHandoff,
-    CompleteHandoff,
-    RuleDistrict,
-    RaiseEscalation,
-    AddNote,
-    CloseReferral,
-    CancelReferral,
-    ReopenReferral,
-    ProbeWriting,
-)
-
 Action = Annotated[
     SubmitReferral
     | OfferHandoff
@@ -188,6 +172,8 @@ Action = Annotated[
     | ProbeWriting,
     Field(discriminator="type"),
 ]
+
+ACTION_TYPES: tuple[type[Asked], ...] = get_args(get_args(Action)[0])
 
 
 class Command(Said):

@@ -4,7 +4,7 @@ An event states a fact that was decided; it holds codes, ids and commitments, ne
 address or words. Retired fields stay listed here with what they were. None is retired yet.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID
 
 from pydantic import Field, TypeAdapter
@@ -218,22 +218,4 @@ Event = Annotated[
 ]
 
 event_adapter: TypeAdapter[Event] = TypeAdapter(Event)
-EVENT_TYPES: tuple[type[Happened], ...] = (
-    ReferralSubmitted,
-    DistrictFound,
-    RulingRequested,
-    DistrictRuled,
-    HandoffOffered,
-    HandoffAccepted,
-    HandoffDeclined,
-    HandoffExpired,
-    HandoffWithdrawn,
-    HandoffCompleted,
-    EscalationRaised,
-    EscalationAcknowledged,
-    EscalationResolved,
-    NoteAdded,
-    ReferralClosed,
-    ReferralCancelled,
-    ReferralReopened,
-)
+EVENT_TYPES: tuple[type[Happened], ...] = get_args(get_args(Event)[0])

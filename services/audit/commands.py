@@ -82,6 +82,7 @@ class WholeWard:
 
     def tell(self, out: Console) -> None:
         table = Table("番号 / number", "段階 / stage", "担当 / custodian", "版", "更新 / updated")
+        table.columns[0].no_wrap = True
         for state in self.states:
             table.add_row(
                 state.number,
