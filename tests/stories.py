@@ -76,7 +76,7 @@ wishes = _wishes(KINDS, (*("whoever may",) * 12, *PARTS, *_anybody))
 stories = st.builds(
     lambda first, rest: [*first, *rest],
     st.lists(_wishes(("submit",), AGENCIES), min_size=1, max_size=3),
-    st.lists(wishes, max_size=25),
+    st.lists(wishes, min_size=8, max_size=30),
 )
 
 

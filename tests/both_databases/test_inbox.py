@@ -39,7 +39,7 @@ def inbox(engine: Engine, agency: str) -> list[tuple[int, str]]:
 def test_after_any_story_each_agency_has_its_own_events_without_a_hole(
     databases: Databases,
 ) -> None:
-    @settings(max_examples=15)
+    @settings(max_examples=10)
     @given(stories, st.integers(1, 7))
     def holds(story: list[Wish], size: int) -> None:
         town = Town()

@@ -212,7 +212,7 @@ def test_a_gap_is_noticed_asked_for_and_healed(play: Play) -> None:
         await put(producer, journal[0], journal[1], journal[3])
         async with meanwhile(auditor.reader.run()):
             await until(lambda: auditor.gaps[:1] == [(3, 3, False)])
-            assert auditor.has(journal[:2])  # what comes after a gap waits for it
+            await until(lambda: auditor.has(journal[:2]))  # what comes after a gap waits for it
             assert list(auditor.reader.missing) == ["referral"]
             async with meanwhile(producer.publisher.run()):
                 await until(lambda: auditor.has(journal))

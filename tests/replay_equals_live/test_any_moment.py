@@ -29,7 +29,7 @@ HOUR = timedelta(hours=1)
 
 
 def test_after_any_story_journal_ledger_and_memory_tell_the_same(databases: Databases) -> None:
-    @settings(max_examples=25)
+    @settings(max_examples=12)
     @given(stories, st.lists(st.integers(1, 5), min_size=30, max_size=30), st.integers(0, 12))
     def holds(story: list[Wish], sizes: list[int], restart_after: int) -> None:
         clock = ManualClock(FRIDAY_AFTERNOON)

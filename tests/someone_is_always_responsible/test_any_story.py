@@ -40,7 +40,7 @@ def standing_transfers(state: Referral) -> list[object]:
     return [h for h in state.handoffs if h.stands and h.kind is HandoffKind.TRANSFER]
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(stories)
 def test_every_version_has_one_custodian_and_only_an_acceptance_moves_custody(
     story: list[Wish],
@@ -64,7 +64,7 @@ def test_every_version_has_one_custodian_and_only_an_acceptance_moves_custody(
             custodian = state.custodian
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(stories)
 def test_after_each_decision_nothing_stands_that_could_move_custody_a_second_time(
     story: list[Wish],
@@ -91,7 +91,7 @@ def test_after_each_decision_nothing_stands_that_could_move_custody_a_second_tim
         )
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(stories)
 def test_versions_follow_each_other_and_nobody_takes_one_offer_twice(story: list[Wish]) -> None:
     town = told(story)
@@ -107,7 +107,7 @@ def test_versions_follow_each_other_and_nobody_takes_one_offer_twice(story: list
     assert len(set(ids)) == len(ids)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(stories)
 def test_deciding_is_a_pure_function_and_either_something_happens_or_it_is_refused(
     story: list[Wish],
@@ -128,7 +128,7 @@ def test_deciding_is_a_pure_function_and_either_something_happens_or_it_is_refus
         assert again == first
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(stories)
 def test_events_and_states_survive_being_written_down(story: list[Wish]) -> None:
     town = told(story)
@@ -139,7 +139,7 @@ def test_events_and_states_survive_being_written_down(story: list[Wish]) -> None
         assert referral_adapter.validate_json(referral_adapter.dump_json(state)) == state
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(stories, wishes, st.sampled_from([a.id for a in BUNKYO.agencies] + ["nobody-at-all"]))
 def test_who_has_no_part_in_a_case_cannot_tell_it_from_one_that_does_not_exist(
     story: list[Wish], wish: Wish, agency: str
@@ -156,7 +156,7 @@ def test_who_has_no_part_in_a_case_cannot_tell_it_from_one_that_does_not_exist(
         assert decision == Refusal(ProblemCode.NOT_INVOLVED)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(stories, wishes)
 def test_an_auditor_changes_nothing(story: list[Wish], wish: Wish) -> None:
     town = told(story)
@@ -170,7 +170,7 @@ def test_an_auditor_changes_nothing(story: list[Wish], wish: Wish) -> None:
 codes = st.from_regex(r"\A[A-Za-z][A-Za-z0-9_.-]{0,8}\Z")
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(
     st.builds(
         c.Finding,
