@@ -5,16 +5,14 @@ does the same (compose.yaml).
 """
 
 import contextlib
-import ctypes
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -24,7 +22,6 @@ from runtime.settings import Settings
 
 SERVICES = ("referral", "delivery", "audit", "intake")
 _USER = "tsunagu"
-_DIE_WITH_PARENT = 1  # Linux prctl(PR_SET_PDEATHSIG)
 
 
 class AlreadyRunning(RuntimeError):
@@ -143,28 +140,14 @@ class Network:
     def _spawn(self, name: str, command: list[str]) -> None:
         with open(self.settings.home / "logs" / f"{name}.log", "ab") as log:
             process = subprocess.Popen(
-                command,
+                [sys.executable, "-m", "runtime.tether", str(os.getpid()), *command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 env={**os.environ, **self.settings.environment()},
                 start_new_session=True,
-                preexec_fn=_die_with_parent() if sys.platform == "linux" else None,
             )
         self._children[name] = _Child(command, process, time.monotonic())
-
-
-def _die_with_parent() -> Callable[[], None]:
-    """For the child to run: the kernel ends it when its parent is gone, however that went."""
-    libc = ctypes.CDLL(None)
-    parent = os.getpid()
-
-    def arrange() -> None:
-        libc.prctl(_DIE_WITH_PARENT, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return arrange
 
 
 @contextlib.contextmanager

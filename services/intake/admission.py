@@ -16,8 +16,8 @@ from services.intake.addressing import AddressProblem, Located, locate
 from services.intake.my_number import (
     child_pointer,
     find_my_numbers,
-    has_my_number,
     may_hold_my_number,
+    names_my_number,
 )
 from wards.model import Ward
 from wards.terms import ConsentBasis
@@ -71,7 +71,7 @@ def refuse_header(value: str) -> Refusal | None:
     if not 1 <= len(value) <= 128 or any(not " " <= character <= "~" for character in value):
         detail = "Idempotency-Key は印字可能な 1〜128 文字です / 1-128 printable characters"
         return Refusal(ProblemCode.INVALID_REQUEST, (FieldProblem("", detail),))
-    if has_my_number(value):
+    if names_my_number(value):
         detail = "Idempotency-Key に個人番号は書けません / no Individual Number in Idempotency-Key"
         return Refusal(ProblemCode.MY_NUMBER_REFUSED, (FieldProblem("", detail),))
     return None

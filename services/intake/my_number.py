@@ -9,23 +9,58 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-# Separators that people put between groups of digits; anything else ends the run.
-_RUN = re.compile(r"(?<!\d)\d(?:[\s\-‐‑‒–—―−ーｰ_.・/]{0,2}\d){11}(?!\d)")
-# Idempotency keys and references are UUIDs as a rule; one in 400 of them holds such a run by chance.
+# Digits with what people put between groups of them; anything else ends the run.
+_DIGITS = re.compile(r"\d+(?:[\s\-‐‑‒–—―−ーｰ_.・/]{1,2}\d+)*")
+# References are UUIDs as a rule; some hold such a run by chance.
 _UUID = re.compile(r"\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b", re.ASCII)
 # What ``has_my_number`` could find, and more: \\d knows full-width digits without folding the text.
 _MAYBE = re.compile(r"\d(?:(?:[^\w\"]|[_ーｰ]){0,2}\d){11}")
-_UNUSUAL = re.compile("[\u00b2\u00b3\u00b9\u2070-\u209f\u2150-\u218b\u2460-\u24ff\u3200-\u33ff]")
+_UNUSUAL = re.compile(
+    "[\u00ad\u00b2\u00b3\u00b9\u200b-\u200f\u2060\u2070-\u209f\u2150-\u218b\u2460-\u24ff\u3200-\u33ff\ufeff]"
+)
+_INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF])
 _SAFE_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
 
 
 def has_my_number(text: str) -> bool:
     """Does the text contain what must be taken for a 個人番号?"""
-    for run in _RUN.finditer(_UUID.sub("#", unicodedata.normalize("NFKC", text))):
-        digits = [unicodedata.digit(character) for character in run.group() if character.isdigit()]
-        if _check_digit(digits[:11]) == digits[11]:
+    folded = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
+    for run in _DIGITS.finditer(_UUID.sub("#", folded)):
+        if any(_is_my_number(digits) for digits in _candidates(run.group())):
             return True
     return False
+
+
+def names_my_number(key: str) -> bool:
+    """Does a technical key hold one as a word of its own? A random token holds such digits between
+    its letters by chance."""
+    words = re.split(r"[^0-9A-Za-z-]+", key)
+    return any(word.strip("-0123456789") == "" and has_my_number(word) for word in words)
+
+
+def _candidates(run: str) -> Iterator[str]:
+    """Twelve digits that someone may have meant as one number: unbroken, four by four, or with one
+    and the same separator throughout. A telephone number beside a time is not one."""
+    parts = re.split(r"(\d+)", run)
+    groups, separators = parts[1::2], parts[2::2]
+    for start in range(len(groups)):
+        end = start
+        while end + 1 < len(groups) and separators[end] == separators[start]:
+            end += 1
+        joined_before = start > 0 and separators[start - 1] == separators[start]
+        if not joined_before or start == end:
+            yield "".join(groups[start : end + 1])
+        yield groups[start]
+        before, four_by_four, after = groups[:start], groups[start : start + 3], groups[start + 3 :]
+        if [len(group) for group in (*before[-1:], *four_by_four, *after[:1])].count(4) == 3:
+            yield "".join(four_by_four)
+
+
+def _is_my_number(digits: str) -> bool:
+    if len(digits) != 12:
+        return False
+    values = [unicodedata.digit(digit) for digit in digits]
+    return _check_digit(values[:11]) == values[11]
 
 
 def may_hold_my_number(raw: bytes) -> bool:
