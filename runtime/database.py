@@ -1,6 +1,8 @@
 """One way to open a database, SQLite or PostgreSQL, and to write to it in one transaction."""
 
 import contextlib
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
 
 _WRITES = "tsunagu_writes"
+_PATIENCE = 10.0  # seconds that a lock is waited for
 _CREATING = 7_165_828  # any number, the same for all: the advisory lock held while creating
 
 
@@ -21,7 +24,9 @@ def open_database(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         if parsed.database:
             Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        engine = sa.create_engine(parsed, connect_args={"timeout": 10, "check_same_thread": False})
+        engine = sa.create_engine(
+            parsed, connect_args={"timeout": _PATIENCE, "check_same_thread": False}
+        )
         sa.event.listen(engine, "connect", _prepare_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -33,10 +38,24 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     # The driver's own transaction handling is switched off: BEGIN is said below.
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
+    _write_ahead(cursor)
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _write_ahead(cursor: sqlite3.Cursor) -> None:
+    """Switch to WAL, once in a file's life. While another process does so SQLite says "locked" at
+    once, whatever the connection's timeout."""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _begin_sqlite(connection: Connection) -> None:
