@@ -59,12 +59,17 @@ _AFTER: Final = re.compile(
 
 def make_entry(journal: dict[str, Any], *, received_at: str, prev: str | None) -> bytes:
     """The entry's bytes. ``prev`` is None for a referral's first entry, or without a referral."""
-    try:
-        body = canonical_json({**journal, "received_at": received_at, "prev": prev})
-    except CanonicalError as error:
-        raise EntryError(str(error)) from error
+    body = entry_bytes(journal, received_at=received_at, prev=prev)
     read_entry(body)  # what an auditor could not read is never appended
     return body
+
+
+def entry_bytes(journal: dict[str, Any], *, received_at: str, prev: str | None) -> bytes:
+    """The same for a journal entry of which ``make_entry`` has made one already: not read again."""
+    try:
+        return canonical_json({**journal, "received_at": received_at, "prev": prev})
+    except CanonicalError as error:
+        raise EntryError(str(error)) from error
 
 
 def read_entry(body: bytes) -> Entry:

@@ -19,7 +19,7 @@ from runtime.reading import Entry
 from schemas.journal import JournalEntry
 from services.audit import tables as t
 from services.audit.checkpoint import Checkpoint, sign_checkpoint
-from services.audit.entry import make_entry
+from services.audit.entry import entry_bytes, make_entry
 from services.audit.merkle import Frontier, leaf_hash
 from services.audit.verify import StoredCheckpoint, StoredEntry
 
@@ -60,7 +60,7 @@ class Ledger:
         return len(self._frontier)
 
     def append(self, connection: Connection, entries: list[Entry]) -> None:
-        """Append journal entries in the caller's transaction. ``settle`` follows its commit."""
+        """Append journal entries that passed ``check_entry`` in the caller's transaction. ``settle`` follows its commit."""
         if self._pending is not None:
             # The last transaction broke at its end: whether it was committed, the database knows.
             self._frontier = stored_frontier(connection)
@@ -76,7 +76,7 @@ class Ledger:
         for entry in entries:
             value = entry.value
             referral = value["referral"]
-            body = make_entry(value, received_at=received_at, prev=tails.get(referral))
+            body = entry_bytes(value, received_at=received_at, prev=tails.get(referral))
             leaf = leaf_hash(body)
             tails[referral] = leaf.hex()
             rows.append(
