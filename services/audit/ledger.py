@@ -60,7 +60,8 @@ class Ledger:
         return len(self._frontier)
 
     def append(self, connection: Connection, entries: list[Entry]) -> None:
-        """Append journal entries that passed ``check_entry`` in the caller's transaction. ``settle`` follows its commit."""
+        """Append journal entries that passed ``check_entry``, in the caller's transaction.
+        ``settle`` follows its commit."""
         if self._pending is not None:
             # The last transaction broke at its end: whether it was committed, the database knows.
             self._frontier = stored_frontier(connection)
