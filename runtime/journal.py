@@ -24,7 +24,7 @@ from runtime.observability import log
 
 MESSAGE_ID = "Nats-Msg-Id"
 _MOST = 250  # entries read and sent at once
-_ATOMIC_FROM = 8  # fewer than this are cheaper one by one
+_ATOMIC_FROM = 16  # fewer than this are cheaper one by one (measured)
 _REMEMBER_EVERY = 2.0  # seconds
 
 
