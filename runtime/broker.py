@@ -87,12 +87,18 @@ class Bus:
         waits for ever on a broker that is gone, or on a message that nobody takes any more."""
         await self.nc.close()
 
-    async def publish(self, subject: str, body: bytes, headers: dict[str, str]) -> None:
+    async def publish(
+        self,
+        subject: str,
+        body: bytes,
+        headers: dict[str, str],
+        timeout: float = ACK_TIMEOUT,  # the client's own, told apart below
+    ) -> None:
         """Make a message durable. Raises NotDurable."""
         if not self.nc.is_connected:
             raise NotDurable("not connected", refused=True)
         try:
-            await self.js.publish(subject, body, headers=headers)
+            await self.js.publish(subject, body, timeout=timeout, headers=headers)
         except nats.js.errors.NoStreamResponseError as error:
             raise NotDurable("no stream", refused=True) from error
         except nats.errors.OutboundBufferLimitError as error:

@@ -73,16 +73,16 @@ class Feed:
             )
 
     async def _receive(self, message: Msg) -> None:
-        status = message.headers.get("Status") if message.headers and not message.data else None
-        if status is None:
+        if not message.subject.startswith(self._inbox):
             # Messages bear the stream's own subject, so they cannot be told apart by request: one
             # of an earlier request counts as of this one, and the next is made a little sooner.
             self._waiting.append(message)
             self._requested -= 1
         elif message.subject == f"{self._inbox}.{self._request}":
+            # The server's word on the request itself. 503: nobody answers for the consumer; 409: it
+            # was deleted. 404 and 408: nothing there.
             self._requested = 0
-            # 503: nobody answers for the consumer; 409: it was deleted. 404 and 408: nothing there.
-            self._gone = status in ("503", "409")
+            self._gone = (message.headers or {}).get("Status") in ("503", "409")
         self._arrived.set()
 
     async def _until_provisioned(self) -> None:

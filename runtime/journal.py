@@ -15,7 +15,7 @@ from typing import Any
 import nats.errors
 import nats.js.errors
 import sqlalchemy as sa
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from sqlalchemy.engine import Connection, Engine
 
 from runtime.broker import Bus, NotDurable
@@ -68,12 +68,15 @@ def history(connection: Connection, tables: Tables, thread: str) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
+_LARGEST = 2**53 - 1
+
+
 class JournalAgain(BaseModel):
-    first: int
+    first: int = Field(ge=1, le=_LARGEST)
 
 
 class JournalHead(BaseModel):
-    head: int
+    head: int = Field(ge=0, le=_LARGEST)
 
 
 class Publisher:
@@ -117,7 +120,12 @@ class Publisher:
                 self._again_id = os.urandom(4).hex()
                 self.published = min(self.published, self._rewind - 1)
                 self._rewind = None
-            rows = await asyncio.to_thread(self._read)
+            try:
+                rows = await asyncio.to_thread(self._read)
+            except sa.exc.DBAPIError:
+                log("journal_not_read", fault=True)
+                await asyncio.sleep(0.5)
+                continue
             if rows:
                 await self._publish(rows)
             await self._remember_sometimes()

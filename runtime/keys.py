@@ -26,12 +26,17 @@ def secret_bytes(path: Path, length: int = 32) -> bytes:
             pass
         finally:
             made.unlink()
-    if path.stat().st_mode & 0o077:
-        raise KeyFileError(f"{path.name} can be read by others; chmod 600 it")
+    refuse_open(path)
     key = path.read_bytes()
     if len(key) != length:
         raise KeyFileError(f"{path.name} does not hold a key of {length} bytes")
     return key
+
+
+def refuse_open(path: Path) -> None:
+    """Raise KeyFileError if others than the owner can read the file."""
+    if path.stat().st_mode & 0o077:
+        raise KeyFileError(f"{path.name} can be read by others; chmod 600 it")
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:

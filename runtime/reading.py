@@ -8,7 +8,8 @@ gap is reported for as long as it lasts. Entries seen before are passed over.
 import asyncio
 import contextlib
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -75,7 +76,8 @@ class JournalReader:
 
     ``take_in`` writes in the transaction in which the reader remembers how far it came (``guard``
     first checks that this process may write); after the commit ``settled`` is called and the
-    messages are acknowledged. ``check(body, value)`` raises ValueError for
+    messages are acknowledged. ``knows`` tells which of some event ids are on record.
+    ``check(body, value)`` raises ValueError for
     what is not an entry.
     """
 
@@ -89,6 +91,7 @@ class JournalReader:
         ward: str,
         replicas: int,
         check: Callable[[bytes, dict[str, Any]], object],
+        knows: Callable[[Connection, set[str]], set[str]],
         take_in: Callable[[Connection, list[Entry]], None],
         settled: Callable[[], None] = lambda: None,
         gap_changed: Callable[[Missing, bool], None] = lambda gap, healed: None,
@@ -102,6 +105,7 @@ class JournalReader:
         self._ward = ward
         self._replicas = replicas
         self._check = check
+        self._knows = knows
         self._take_in = take_in
         self._settled = settled
         self._gap_changed = gap_changed
@@ -111,6 +115,13 @@ class JournalReader:
         self._asked: dict[str, float] = {}
         self.read: dict[str, int] = {}
         self.missing: dict[str, Missing] = {}
+        self.receded: set[str] = set()  # producers whose journal is shorter than what was read
+        self.contradictions = 0
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is missing, and nothing that was read was taken back."""
+        return not (self.missing or self.receded or self.contradictions)
 
     async def _provision(self) -> None:
         stream = journals_stream(subjects.JOURNALS_STREAM, subjects.all_journals(), self._replicas)
@@ -140,6 +151,10 @@ class JournalReader:
                 try:
                     await asyncio.to_thread(self._work, messages)
                     break
+                except sa.exc.IntegrityError:
+                    # Something in here contradicts what is on record; its neighbours do not.
+                    await asyncio.to_thread(self._work_one_by_one, messages)
+                    break
                 except sa.exc.DBAPIError:
                     # The database cannot take it now (full, locked, gone). If the connection broke at
                     # the commit, it may have been taken in all the same: look.
@@ -152,10 +167,19 @@ class JournalReader:
             for gap in list(self.missing.values()):
                 await self._ask_again(gap.producer)
 
+    def _work_one_by_one(self, messages: list[Msg]) -> None:
+        for message in messages:
+            try:
+                self._work([message])
+            except sa.exc.IntegrityError:
+                self.read = self._load()
+                self._bury([(message, "contradicts what is on record")])
+
     def _work(self, messages: list[Msg]) -> None:
         """One transaction for the whole batch."""
         read = dict(self.read)
         entries: list[Entry] = []
+        seen: dict[str, Msg] = {}
         bad: list[tuple[Msg, str]] = []
         for message in messages:
             try:
@@ -169,7 +193,10 @@ class JournalReader:
                 read[entry.producer] = entry.number
             elif entry.number > expected:
                 self._note_gap(entry.producer, expected, entry.number - 1)
-        if entries or bad:
+            else:
+                seen[str(entry.value["id"])] = message
+        bad += self._contradictions(seen, entries)
+        if entries:
             with writing(self._engine) as connection:
                 self._guard(connection)
                 self._take_in(connection, entries)
@@ -178,14 +205,35 @@ class JournalReader:
                     self._tables.read,
                     [{"producer": p, "number": n} for p, n in read.items()],
                 )
-                for message, reason in bad:
-                    dead_letters.bury(
-                        connection, self._tables.dead_letters, message.subject, message.data,
-                        reason, self._clock.now(),
-                    )  # fmt: skip
             self._settled()
+        if bad:
+            self._bury(bad)
         self.read = read
         self._note_healed()
+
+    def _contradictions(
+        self, seen: dict[str, Msg], entries: list[Entry]
+    ) -> Iterable[tuple[Msg, str]]:
+        """A number taken in before must be the same entry again. Another one means that the
+        producer's record was forked or forged: that is never passed over in silence."""
+        unknown = seen.keys() - {str(entry.value["id"]) for entry in entries}
+        if not unknown:
+            return []
+        with reading(self._engine) as connection:
+            unknown -= self._knows(connection, unknown)
+        for event in unknown:
+            log("contradiction_found", level=logging.ERROR, event=event)
+        self.contradictions += len(unknown)
+        return [(seen[event], "its number was given to another entry") for event in unknown]
+
+    def _bury(self, bad: Iterable[tuple[Msg, str]]) -> None:
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            for message, reason in bad:
+                dead_letters.bury(
+                    connection, self._tables.dead_letters, message.subject, message.data, reason,
+                    self._clock.now(),
+                )  # fmt: skip
 
     def _note_healed(self) -> None:
         for producer, gap in list(self.missing.items()):
@@ -220,6 +268,15 @@ class JournalReader:
         gap = Missing(producer, first, last, since)
         self.missing[producer] = gap
         self._gap_changed(gap, False)
+
+    def _note_receded(self, producer: str, receded: bool) -> None:
+        """A journal never grows shorter, unless its database was put back to an older state: then
+        what it gives out next bears numbers that are taken."""
+        if receded and producer not in self.receded:
+            log("journal_receded", level=logging.ERROR, producer=producer)
+            self.receded.add(producer)
+        elif not receded:
+            self.receded.discard(producer)
 
     def _end_gap_at(self, producer: str, head: int) -> None:
         """A number that the producer never gave (garbage on the stream) misses nothing. Should it
@@ -262,6 +319,7 @@ class JournalReader:
                         await asyncio.to_thread(self._note_gap, producer, have + 1, told.head)
                         await self._ask_again(producer)
                     before[producer] = have
+                    self._note_receded(producer, told.head < have)
                     await asyncio.to_thread(self._end_gap_at, producer, told.head)
             if self.missing:  # one that was told while its entries were just coming
                 await asyncio.to_thread(self._note_healed)

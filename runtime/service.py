@@ -13,7 +13,7 @@ from runtime.broker import Bus
 from runtime.database import open_database
 from runtime.migrations import upgrade
 from runtime.settings import Settings
-from runtime.sole_writer import SoleWriter
+from runtime.sole_writer import AnotherWriter, SoleWriter
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def running(
     ``bus.start()``, when its handlers are registered."""
     engine = await asyncio.to_thread(open_database, settings.database_url(name))
     await asyncio.to_thread(upgrade, engine, migrations)
-    sole = await asyncio.to_thread(SoleWriter, engine, writer, f"{name}-{ward}", float("inf"))
+    sole = await _sole_writer(engine, writer, f"{name}-{ward}")
     bus = Bus(settings, name)
     try:
         await bus.connect()
@@ -42,3 +42,12 @@ async def running(
             await bus.close()
         sole.release()
         engine.dispose()
+
+
+async def _sole_writer(engine: sa.Engine, table: sa.Table, name: str) -> SoleWriter:
+    """Waits here, not in a thread: whoever waits can be told to stop."""
+    while True:
+        try:
+            return await asyncio.to_thread(SoleWriter, engine, table, name)
+        except AnotherWriter:
+            await asyncio.sleep(0.2)

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, get_args
 from uuid import UUID
 
-from pydantic import Field, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from schemas.base import AgencyId, Code, Hex64, Moment, ReferralRef, Said, WardCode
 from schemas.codes import (
@@ -38,7 +38,7 @@ class Finding(Said):
 
     district: Code | None = None
     basis: Basis
-    candidates: tuple[Code, ...]
+    candidates: Annotated[tuple[Code, ...], Field(max_length=100)]
     block_key: Hex64 | None = None
 
 
@@ -47,12 +47,12 @@ class SubmitReferral(Asked):
 
     type: Literal["submit_referral"] = "submit_referral"
     referral: UUID
-    sender_reference: str | None = None
+    sender_reference: Annotated[str, StringConstraints(max_length=64)] | None = None
     function: Code
     urgency: Urgency
     requested_action: Code | None = None
     requested_by: Moment | None = None
-    topics: tuple[Code, ...] = ()
+    topics: Annotated[tuple[Code, ...], Field(max_length=20)] = ()
     reported_by: ReportedBy = ReportedBy.AGENCY
     household: Household = Household.UNKNOWN
     address_kind: AddressKind = AddressKind.NONE

@@ -26,6 +26,7 @@ class ReadHistory(Said):
 
     agency: AgencyId
     ref: ReferralRef
+    after: int = Field(default=0, ge=0)
 
 
 class ListReferrals(Said):

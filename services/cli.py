@@ -4,6 +4,7 @@ import asyncio
 import gc
 import importlib
 import json
+import logging
 import signal
 import sys
 import time
@@ -17,6 +18,7 @@ import typer
 from rich.console import Console
 
 from runtime.clock import SystemClock
+from runtime.keys import KeyFileError
 from runtime.observability import log, start_logging
 from runtime.settings import Settings
 from wards.load import WardFileError, bundled_ward, load_ward
@@ -95,6 +97,9 @@ def serve(service: str) -> None:
         _run(module.run(settings, ward, SystemClock()))
     except KeyboardInterrupt:
         pass
+    except KeyFileError as error:
+        log("service_refused_to_start", level=logging.ERROR, reason=str(error))
+        raise typer.Exit(1) from None
     except Exception:
         # The traceback's text could repeat values; type and place are in the log line.
         log("service_failed", fault=True)
@@ -138,6 +143,7 @@ def replay_history(
 ) -> None:
     """誰がいつ担当だったか / Replay hand-off history from the ledger."""
     from services.audit import commands
+    from services.audit.replay import ReplayError
 
     settings = _settings()
     moment: datetime | None = None
@@ -151,7 +157,11 @@ def replay_history(
             err.print("--at に時差を付けてください / --at needs an offset (+09:00)", style="red")
             raise typer.Exit(2)
         moment = moment.astimezone(UTC)
-    found = commands.replay_ledger(settings, _ward(settings), referral, moment)
+    try:
+        found = commands.replay_ledger(settings, _ward(settings), referral, moment)
+    except ReplayError as error:
+        err.print(f"記録がつながりません / cannot be replayed: {error}", style="red")
+        raise typer.Exit(1) from None
     if found is None:
         err.print("その時点の記録はありません / nothing on record for that", style="red")
         raise typer.Exit(1)

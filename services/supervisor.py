@@ -7,6 +7,7 @@ does the same (compose.yaml).
 import contextlib
 import fcntl
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -22,6 +23,8 @@ from runtime.settings import Settings
 
 SERVICES = ("referral", "delivery", "audit", "intake")
 _USER = "tsunagu"
+_LOOK_EVERY = 5.0  # seconds
+_STUCK_LOOKS = 3  # so many looks running before the broker is started again
 
 
 class AlreadyRunning(RuntimeError):
@@ -54,6 +57,8 @@ class Network:
         )
         self._children: dict[str, _Child] = {}
         self._lock: IO[bytes] | None = None
+        self._looked_at = time.monotonic()
+        self._stuck = 0
 
     @property
     def url(self) -> str:
@@ -73,6 +78,7 @@ class Network:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(f"a network is running in {home} already") from None
+        self._refuse_taken_port()
         password_file = self.settings.nats_password_file
         if password_file is None:
             raise ValueError("the network's own settings name a password file")
@@ -92,12 +98,41 @@ class Network:
             time.sleep(0.05)
         raise NotReady(f"not ready after {seconds:.0f} s; see {self.settings.home / 'logs'}")
 
+    def _refuse_taken_port(self) -> None:
+        """Whoever answers there would be taken for this network."""
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.settings.host, self.settings.port))
+            except OSError as error:
+                raise AlreadyRunning(f"port {self.settings.port}: {error.strerror}") from None
+
     def tend(self) -> None:
-        """Start again whatever has died."""
+        """Start again whatever has died, and a broker that no longer takes commands."""
+        self._watch_broker()
         for name, child in list(self._children.items()):
             # One that dies at once is not restarted in a storm.
             if child.process.poll() is not None and time.monotonic() - child.started > 0.5:
                 self._spawn(name, child.command)
+
+    def _watch_broker(self) -> None:
+        """nats-server keeps a write error (a full disk) until it is started again, even when there
+        is room: intake tells, by ``Tsunagu-Obstacle``, that no command can be made durable."""
+        if time.monotonic() - self._looked_at < _LOOK_EVERY or "intake" not in self._children:
+            return
+        self._looked_at = time.monotonic()
+        stuck = False
+        try:
+            urllib.request.urlopen(f"{self.url}/readyz", timeout=4).close()  # noqa: S310
+        except urllib.error.HTTPError as error:
+            stuck = error.headers.get("Tsunagu-Obstacle") == "commands"
+            error.close()
+        except OSError:
+            pass  # intake itself is not there: that is seen to below
+        self._stuck = self._stuck + 1 if stuck else 0
+        if self._stuck >= _STUCK_LOOKS:
+            self._stuck = 0
+            self._children["nats-server"].process.kill()
 
     def stop(self) -> None:
         """SIGTERM to all, the services before the broker; SIGKILL to what does not go."""

@@ -158,7 +158,7 @@ class Town:
                 event=event,
             )
             before, state = state, evolve(state, entry)
-            told = concerned(state, event, self.ward.core)
+            told = concerned(state, event, self.ward)
             self.entries.append(entry.model_copy(update={"concerns": told}))
             if before is None:
                 year = now.astimezone(JAPAN).year

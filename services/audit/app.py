@@ -17,7 +17,7 @@ from schemas import queries as q
 from schemas import subjects
 from services.audit import tables as t
 from services.audit.checkpoint import verifier_key
-from services.audit.ledger import Ledger, check_entry, origin
+from services.audit.ledger import Ledger, check_entry, known_events, origin
 from wards.model import Ward
 
 SERVICE = "audit"
@@ -28,11 +28,11 @@ _SIGN_EVERY = 0.2  # seconds between checkpoints while entries keep coming
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
     """Serve until cancelled."""
     key = signing_key(settings.keys / "ledger.key")
-    vkey = verifier_key(origin(ward.code), key).encode()
-    (settings.keys / "ledger.vkey").write_text(vkey + "\n", encoding="ascii")
     async with running(settings, SERVICE, ward.code, MIGRATIONS, t.journals.writer) as service:
         engine = service.engine
         ledger = Ledger(service.engine, ward.code, key, clock)
+        vkey = verifier_key(origin(ward.code), key).encode()
+        (settings.keys / "ledger.vkey").write_text(vkey + "\n", encoding="ascii")
         reader = JournalReader(
             service,
             t.journals,
@@ -41,6 +41,7 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
             ward=ward.code,
             replicas=settings.replicas,
             check=check_entry,
+            knows=known_events,
             take_in=ledger.append,
             settled=ledger.settle,
             gap_changed=lambda gap, healed: _record_gap(engine, gap, healed, clock),
@@ -50,12 +51,13 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
             figures = {
                 "ledger_entries": ledger.size,
                 "ledger_signed": ledger.signed,
+                "contradictions": reader.contradictions + len(reader.receded),
                 "dead_letters": dead_letters.count(engine, t.journals.dead_letters),
             }
             gaps = tuple(
                 q.Gap.model_validate(gap, from_attributes=True) for gap in reader.missing.values()
             )
-            return q.ServiceStatus(service=SERVICE, ready=not gaps, figures=figures, gaps=gaps)
+            return q.ServiceStatus(service=SERVICE, ready=reader.whole, figures=figures, gaps=gaps)
 
         service.bus.answer(subjects.query(ward.code, SERVICE, "status"), q.AskStatus, status)
         await service.bus.start()

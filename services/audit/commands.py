@@ -17,9 +17,9 @@ from schemas.base import JsonObject
 from schemas.outside import JAPAN, cloud_event, local_text
 from schemas.referral import Referral, referral_adapter
 from services.audit import ledger
-from services.audit.replay import History, fold_ward, read_entries, replay, sentence
-from services.audit.verify import Finding, Kind, Report
+from services.audit.replay import History, ReplayError, fold_ward, read_entries, replay, sentence
 from services.audit.verify import verify as verify_rows
+from services.audit.verify_report import Finding, Kind, Report
 from services.audit.verify_sqlite import verify_file
 from wards.model import Ward
 
@@ -112,6 +112,8 @@ def replay_ledger(
         if referral is None:
             return None
         history = replay(read_entries(ledger.bodies(connection, referral)), at)
+        if history is not None and ref not in (history.state.number, str(history.state.id)):
+            raise ReplayError("the ledger's index leads to another case; run tsunagu verify")
         return OneReferral(history, names) if history is not None else None
 
 

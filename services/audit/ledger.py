@@ -15,13 +15,21 @@ from sqlalchemy.engine import Connection, Engine
 
 from runtime.clock import Clock, utc_text
 from runtime.database import insert_new, reading, upsert, writing
+from runtime.keys import KeyFileError
 from runtime.reading import Entry
 from schemas.journal import JournalEntry
 from services.audit import tables as t
-from services.audit.checkpoint import Checkpoint, sign_checkpoint
+from services.audit.checkpoint import (
+    Checkpoint,
+    CheckpointError,
+    VerifierKey,
+    open_checkpoint,
+    sign_checkpoint,
+    verifier_key,
+)
 from services.audit.entry import entry_bytes, make_entry
 from services.audit.merkle import Frontier, leaf_hash
-from services.audit.verify import StoredCheckpoint, StoredEntry
+from services.audit.verify_rows import StoredCheckpoint, StoredEntry
 
 _KEPT_TAILS = 50_000
 _FIELDS = JournalEntry.model_fields.keys()
@@ -34,6 +42,24 @@ def check_entry(body: bytes, value: dict[str, Any]) -> None:
     if value.keys() != _FIELDS:
         raise ValueError("not the fields of a journal entry, version 1")
     make_entry(value, received_at=_SOME_TIME, prev=_SOME_LEAF)
+
+
+def _check_key(connection: Connection, key: VerifierKey) -> None:
+    """Raise KeyFileError if the newest checkpoint was signed with another key: whoever holds the
+    old one would find every later checkpoint forged."""
+    newest = sa.select(t.checkpoints.c.note).order_by(t.checkpoints.c.size.desc()).limit(1)
+    note = connection.execute(newest).scalar()
+    try:
+        if note is not None:
+            open_checkpoint(note, key)
+    except CheckpointError as error:
+        raise KeyFileError("ledger.key is not the key that signed this ledger") from error
+
+
+def known_events(connection: Connection, events: set[str]) -> set[str]:
+    """Which of these events are in the ledger."""
+    query = sa.select(t.entries.c.event_id).where(t.entries.c.event_id.in_(events))
+    return set(connection.execute(query).scalars())
 
 
 def origin(ward: str) -> str:
@@ -54,6 +80,7 @@ class Ledger:
         with reading(engine) as connection:
             self._frontier = stored_frontier(connection)
             self.signed = _newest_size(connection)
+            _check_key(connection, verifier_key(self._origin, key))
 
     @property
     def size(self) -> int:

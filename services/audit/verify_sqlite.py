@@ -7,15 +7,9 @@ from pathlib import Path
 from typing import Final, cast
 from urllib.parse import quote
 
-from services.audit.verify import (
-    Finding,
-    Kind,
-    Report,
-    StoredCheckpoint,
-    StoredEntry,
-    UnreadableError,
-    verify,
-)
+from services.audit.verify import verify
+from services.audit.verify_report import Finding, Kind, Report
+from services.audit.verify_rows import StoredCheckpoint, StoredEntry, UnreadableError
 
 _ENTRIES: Final = (
     "SELECT idx, leaf, body, event_id, producer, number, referral FROM entries"

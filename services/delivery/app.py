@@ -31,13 +31,14 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
             ward=ward.code,
             replicas=settings.replicas,
             check=check_entry,
+            knows=inboxes.known_events,
             take_in=inboxes.take_in,
         )
 
         def status(_: q.AskStatus) -> q.ServiceStatus:
             figures: dict[str, float] = {f"read_{name}": n for name, n in reader.read.items()}
             figures["dead_letters"] = dead_letters.count(engine, t.journals.dead_letters)
-            return q.ServiceStatus(service=SERVICE, ready=not reader.missing, figures=figures)
+            return q.ServiceStatus(service=SERVICE, ready=reader.whole, figures=figures)
 
         bus.answer(subjects.query(ward.code, SERVICE, "inbox"), q.ReadInbox, inboxes.read)
         bus.answer(subjects.query(ward.code, SERVICE, "status"), q.AskStatus, status)

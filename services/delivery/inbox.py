@@ -31,24 +31,25 @@ class Inboxes:
 
     def take_in(self, connection: Connection, entries: list[Entry]) -> None:
         """Give every agency concerned its next number for each entry."""
-        concerned = {agency for entry in entries for agency in entry.value["concerns"]}
-        if not concerned:
+        if not entries:
             return
+        concerned = {agency for entry in entries for agency in entry.value["concerns"]}
         heads = Counter(self._heads(connection, concerned))
         rows = []
         for entry in entries:
             for agency in entry.value["concerns"]:
                 heads[agency] += 1
                 rows.append({"agency": agency, "number": heads[agency], "event": entry.value["id"]})
-        connection.execute(sa.insert(t.inbox), rows)
-        connection.execute(
-            sa.insert(t.events),
-            [
-                {"id": entry.value["id"], "body": entry.body.decode()}
-                for entry in entries
-                if entry.value["concerns"]
-            ],
-        )
+        if rows:
+            connection.execute(sa.insert(t.inbox), rows)
+        events = [{"id": entry.value["id"], "body": entry.body.decode()} for entry in entries]
+        connection.execute(sa.insert(t.events), events)
+
+    @staticmethod
+    def known_events(connection: Connection, events: set[str]) -> set[str]:
+        """Which of these events were taken in."""
+        query = sa.select(t.events.c.id).where(t.events.c.id.in_(events))
+        return set(connection.execute(query).scalars())
 
     @staticmethod
     def _heads(connection: Connection, agencies: set[str]) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Awaitable, Callable
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +12,19 @@ from pydantic import ValidationError
 from pydantic_core import to_json
 
 from runtime.broker import NoAnswer
+from runtime.clock import Clock
 from schemas import queries as q
+from schemas.outside import JAPAN
 from schemas.problems import ProblemCode, Refusal, invalid
 from services.intake import admission, responses
 from services.intake.authentication import Agencies
 from services.intake.calls import CALLS, Call
 from services.intake.desk import NOT_INVOLVED, UNAVAILABLE, Desk, Posted
+from services.intake.directory import directory
 from services.intake.gateway import Gateway
+from services.intake.key_store import KeyStoreFailed
 from services.intake.metrics import Metrics
+from wards.model import Ward
 
 Http = Request[Any, Any, Any]
 Act = Callable[[Http, str], Awaitable[Response[bytes]]]
@@ -27,7 +33,7 @@ _UNAUTHENTICATED = Refusal(ProblemCode.UNAUTHENTICATED)
 
 
 class Api:
-    """``directory``, ``openapi`` and ``docs`` are bodies that never change while the process runs."""
+    """``openapi`` and ``docs`` are bodies that never change while the process runs."""
 
     def __init__(
         self,
@@ -35,8 +41,9 @@ class Api:
         agencies: Agencies,
         gateway: Gateway,
         metrics: Metrics,
+        ward: Ward,
+        clock: Clock,
         *,
-        directory: bytes,
         openapi: bytes,
         docs: bytes,
     ) -> None:
@@ -44,7 +51,8 @@ class Api:
         self._agencies = agencies
         self._gateway = gateway
         self._metrics = metrics
-        self._directory = directory
+        self._ward = ward
+        self._clock = clock
         self._openapi = openapi
         self._docs = docs
 
@@ -81,16 +89,24 @@ class Api:
         """Authenticate, act, count."""
         began = time.perf_counter()
         agency = self._agencies.authenticate(request.headers.get("authorization"))
-        if agency is None:
+        if agency is None or not self._is_member(agency):
             response = responses.refused(_UNAUTHENTICATED)
         else:
             try:
                 response = await act(request, agency)
-            except NoAnswer:
+            except (NoAnswer, KeyStoreFailed):
                 response = responses.refused(UNAVAILABLE)
         status = response.status_code or 200
         self._metrics.observe(name, status, time.perf_counter() - began)
         return response
+
+    def _is_member(self, agency_id: str) -> bool:
+        """On the network today: an agency that has left reads nothing any more."""
+        agency = self._ward.agency(agency_id)
+        return agency is not None and agency.active_on(self._today())
+
+    def _today(self) -> date:
+        return self._clock.now().astimezone(JAPAN).date()
 
     async def _posted(self, request: Http, agency: str) -> Posted | Refusal:
         key = request.headers.get("idempotency-key")
@@ -158,7 +174,7 @@ class Api:
         return responses.answered(await self._desk.recorded(agency, request_id))
 
     async def _read_directory(self, _: Http, __: str) -> Response[bytes]:
-        return responses.json_response(self._directory)
+        return responses.json_response(to_json(directory(self._ward, self._today())))
 
     # -- open to anyone --------------------------------------------------------------------------
 
@@ -169,9 +185,12 @@ class Api:
 
         @get("/readyz", name="readyz")
         async def readyz() -> Response[bytes]:
-            if await self._desk.ready():
+            obstacle = await self._desk.obstacle()
+            if obstacle is None:
                 return responses.json_response(b'{"ready":true}')
-            return responses.refused(UNAVAILABLE)
+            response = responses.refused(UNAVAILABLE)
+            response.headers["Tsunagu-Obstacle"] = obstacle
+            return response
 
         @get("/metrics", name="metrics")
         async def metrics() -> Response[bytes]:
@@ -196,5 +215,8 @@ def _found(body: dict[str, Any] | None) -> Response[bytes]:
 
 
 def _bad_query(error: ValidationError) -> Refusal:
-    names = sorted({str(fault["loc"][0]) for fault in error.errors(include_input=False)})
-    return invalid("", f"検索条件が正しくありません / not a valid query: {', '.join(names)}")
+    names = {str(fault["loc"][0]) for fault in error.errors(include_input=False)}
+    names = {"after" if name == "before" else name for name in names}  # as the partner knows it
+    return invalid(
+        "", f"検索条件が正しくありません / not a valid query: {', '.join(sorted(names))}"
+    )

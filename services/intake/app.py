@@ -21,7 +21,6 @@ from services.intake import responses
 from services.intake.api import Api
 from services.intake.authentication import Agencies, load_keys
 from services.intake.desk import Desk
-from services.intake.directory import directory
 from services.intake.docs_page import docs_page
 from services.intake.gateway import Gateway
 from services.intake.identity import Names
@@ -40,6 +39,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> Litestar:
     engine = open_database(settings.database_url("keys"))
     upgrade(engine, MIGRATIONS)
     keys = KeyStore(engine, secret_bytes(settings.keys / "key-encryption.key"))
+    keys.check()
     names = Names(secret_bytes(settings.keys / "names.key"))
     gateway = Gateway(Bus(settings, SERVICE), ward.code)
     desk = Desk(ward, names, keys, gateway, clock)
@@ -49,7 +49,8 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> Litestar:
         Agencies(load_keys(settings.home / "keys.toml", ward)),
         gateway,
         Metrics(),
-        directory=to_json(directory(ward, clock.now())),
+        ward,
+        clock,
         openapi=to_json(document),
         docs=docs_page(document).encode(),
     )

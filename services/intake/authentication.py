@@ -6,6 +6,7 @@ import secrets
 import tomllib
 from pathlib import Path
 
+from runtime.keys import refuse_open
 from wards.model import Ward
 
 _HEAD = """# Agency keys (機関の鍵). Each line: agency id = "key". Keep this file secret (mode 0600).
@@ -33,6 +34,7 @@ def load_keys(path: Path, ward: Ward) -> dict[str, str]:
     """The keys in ``path``; agencies of the ward that have none yet get one."""
     keys: dict[str, str] = {}
     if path.exists():
+        refuse_open(path)
         keys = {str(a): str(k) for a, k in tomllib.loads(path.read_text("utf-8")).items()}
     missing = [agency.id for agency in ward.agencies if agency.id not in keys]
     if missing:

@@ -60,6 +60,8 @@ class Desk:
         self._keys = keys
         self._gateway = gateway
         self._clock = clock
+        self._obstacle: str | None = None
+        self._tried_at = -1.0
 
     async def submit(self, posted: Posted) -> Result:
         """``POST /v1/referrals``: admit, find the district, seal, make durable, await the answer."""
@@ -121,28 +123,39 @@ class Desk:
             return None
         opened = await self._open(told)
         submission: JsonObject = {}
-        for (_, group), payload in opened.items():
-            if group is not Group.TEXT:
-                submission |= payload
+        for payload in opened.values():
+            submission |= payload
         return {**told.body, **submission, "opened": bool(opened)}
 
     async def history(self, agency: str, ref: str) -> JsonObject | None:
         """Every event of one referral, with its words where the agency may read them. Raises
         NoAnswer."""
-        told = await self._ask_about(q.ReadHistory, "history", agency, ref)
-        if told is None:
-            return None
-        opened = await self._open(told)
-        words: dict[str, JsonObject] = {}
-        for (event, _), payload in opened.items():
-            words.setdefault(str(event), {}).update(payload)
-        for item in told.body["items"]:
-            if item["id"] in words:
-                item["data"]["opened"] = words[item["id"]]
-        return told.body
+        items: list[JsonObject] = []
+        while True:
+            after = items[-1]["data"]["version"] if items else 0
+            told = await self._ask_about(q.ReadHistory, "history", agency, ref, after=after)
+            if told is None:
+                return None
+            words: dict[str, JsonObject] = {}
+            for (event, _), payload in (await self._open(told)).items():
+                words.setdefault(str(event), {}).update(payload)
+            for item in told.body["items"]:
+                if item["id"] in words:
+                    item["data"]["opened"] = words[item["id"]]
+            items += told.body["items"]
+            if not told.body.get("more"):
+                return {"items": items}
 
-    async def ready(self) -> bool:
-        """Would a POST succeed? Tried for real: a key could be kept, a command made durable."""
+    async def obstacle(self) -> str | None:
+        """Why a POST would not succeed now: ``commands`` cannot be made durable, or ``keys`` cannot
+        be kept; None when it would. Tried for real, at most once a second."""
+        now = asyncio.get_running_loop().time()
+        if now - self._tried_at >= 1.0:
+            self._obstacle = await self._try()
+            self._tried_at = asyncio.get_running_loop().time()
+        return self._obstacle
+
+    async def _try(self) -> str | None:
         probe = c.Command(
             id=new_id(self._clock.now()),
             ward=self._ward.code,
@@ -152,11 +165,10 @@ class Desk:
             action=c.ProbeWriting(),
         )
         try:
-            async with asyncio.timeout(3):
-                await self._gateway.publish(probe, {})
-        except (NotDurable, TimeoutError):
-            return False
-        return await self._keys.can_write()
+            await self._gateway.publish(probe, {})
+        except NotDurable:
+            return "commands"
+        return None if await self._keys.can_write() else "keys"
 
     # --------------------------------------------------------------------------------------------
 
@@ -209,10 +221,15 @@ class Desk:
         return (seal(key, told.referral, Group.TEXT, {call.text: words}),)
 
     async def _ask_about(
-        self, shape: type[q.ReadReferral] | type[q.ReadHistory], name: str, agency: str, ref: str
+        self,
+        shape: type[q.ReadReferral] | type[q.ReadHistory],
+        name: str,
+        agency: str,
+        ref: str,
+        **more: Any,
     ) -> q.Told | None:
         try:
-            question = shape(agency=agency, ref=ref)
+            question = shape(agency=agency, ref=ref, **more)
         except ValidationError:
             return None
         told = await self._gateway.ask("referral", name, question)

@@ -1,9 +1,8 @@
 """The directory (名簿): who is on the network, as any agency may read it. Pure."""
 
-from datetime import datetime, timedelta
+from datetime import date, timedelta
 
 from schemas.base import JsonObject
-from schemas.outside import JAPAN
 from wards.agencies import Hours
 from wards.model import Ward
 
@@ -18,9 +17,8 @@ VOCABULARIES = (
 )
 
 
-def directory(ward: Ward, now: datetime) -> JsonObject:
+def directory(ward: Ward, today: date) -> JsonObject:
     """Districts with their hubs today, agencies with functions and hours, and the ward's codes."""
-    today = now.astimezone(JAPAN).date()
     return {
         "ward": {"code": ward.code, "name": ward.name},
         "districts": [

@@ -65,7 +65,7 @@ class Gateway:
         if not self._open:
             raise NotDurable("not connected yet", refused=True)
         subject = subjects.command(self._ward, command.action.type)
-        await self._bus.publish(subject, command.to_json(), headers)
+        await self._bus.publish(subject, command.to_json(), headers, timeout=PATIENCE)
 
     async def ask(self, service: str, name: str, question: BaseModel) -> q.Told:
         """Ask another service. Raises NoAnswer."""

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.engine import Connection, Engine
 
 from runtime.database import insert_new, reading, writing
+from runtime.keys import KeyFileError
+from runtime.observability import log
 from services.intake import tables as t
 
 _NONCE = 12
@@ -30,6 +33,19 @@ class KeyStore:
         self._waiting: list[tuple[UUID, asyncio.Future[bytes]]] = []
         self._worker: asyncio.Task[None] | None = None
 
+    def check(self) -> None:
+        """Raise KeyFileError if there are data keys that another key-encryption key has wrapped:
+        with this one, whoever is referred to could never be read again."""
+        others = sa.select(t.data_keys.c.wrapped_by).where(
+            t.data_keys.c.wrapped_by != self._wrapped_by
+        )
+        with reading(self._engine) as connection:
+            if connection.execute(others.limit(1)).first() is not None:
+                raise KeyFileError(
+                    "key-encryption.key is not the key that the key store was written with; "
+                    "put the right one back"
+                )
+
     async def key_for(self, referral: UUID) -> bytes:
         """The referral's data key, made and durably kept at the first call; the same ever after.
         Raises KeyStoreFailed."""
@@ -40,8 +56,12 @@ class KeyStore:
         return await future
 
     async def find(self, referral: UUID) -> bytes | None:
-        """The referral's data key, or None when there is none (never made, or destroyed)."""
-        return (await asyncio.to_thread(self._read, [referral])).get(referral)
+        """The referral's data key, or None when there is none (never made, or destroyed). Raises
+        KeyStoreFailed."""
+        try:
+            return (await asyncio.to_thread(self._read, [referral])).get(referral)
+        except (sa.exc.DBAPIError, InvalidTag) as error:
+            raise KeyStoreFailed("the key store cannot be read") from error
 
     async def can_write(self) -> bool:
         """Would making a key succeed now?"""
@@ -56,8 +76,10 @@ class KeyStore:
             batch, self._waiting = self._waiting, []
             try:
                 keys = await asyncio.to_thread(self._make, [referral for referral, _ in batch])
-            except sa.exc.DBAPIError:
-                for _, future in batch:
+            except Exception as error:
+                if not isinstance(error, sa.exc.DBAPIError):
+                    log("key_store_failed", fault=True)
+                for _, future in batch:  # nobody is left waiting
                     if not future.done():
                         future.set_exception(KeyStoreFailed("the key store cannot be written"))
                 continue

@@ -25,7 +25,7 @@ def ever_involved(state: Referral) -> frozenset[str]:
     return frozenset({state.sender, state.custodian} | asked)
 
 
-def concerned(state: Referral, event: e.Event, core: str) -> tuple[str, ...]:
+def concerned(state: Referral, event: e.Event, ward: Ward) -> tuple[str, ...]:
     """Who is told of ``event``, ``state`` being what it led to."""
     agencies = set(involved(state))
     match event:
@@ -33,14 +33,13 @@ def concerned(state: Referral, event: e.Event, core: str) -> tuple[str, ...]:
             handoff = state.handoff(event.handoff)
             if handoff is not None:
                 agencies |= {handoff.sender, handoff.receiver}
-        case (
-            e.RulingRequested()
-            | e.DistrictRuled()
-            | e.EscalationRaised()
-            | e.EscalationAcknowledged()
-            | e.EscalationResolved()
-        ):
-            agencies.add(core)
+        case e.DistrictFound() | e.RulingRequested() | e.DistrictRuled():
+            if not isinstance(event, e.DistrictFound):
+                agencies.add(ward.core)
+            # A protected case's district is told to nobody who could not read it there.
+            agencies = {agency for agency in agencies if may_know_district(state, agency, ward)}
+        case e.EscalationRaised() | e.EscalationAcknowledged() | e.EscalationResolved():
+            agencies.add(ward.core)
         case _:
             pass
     return tuple(sorted(agencies))

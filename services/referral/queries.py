@@ -10,7 +10,6 @@ from runtime.database import reading
 from schemas import queries as q
 from schemas.base import JsonObject
 from schemas.journal import JournalEntry
-from schemas.outside import cloud_event
 from schemas.referral import Referral, referral_adapter
 from schemas.sealed import Group, SealedRecord
 from services.referral import involvement, views
@@ -18,6 +17,7 @@ from services.referral import tables as t
 from wards.model import Ward
 
 _NOTHING = q.Told(found=False)
+_LARGEST_REPLY = 1_000_000  # bytes; the broker carries at most 4 MB in one message
 
 
 class Questions:
@@ -34,7 +34,8 @@ class Questions:
             if state is None or not involvement.may_see(state, question.agency, self._ward):
                 return _NOTHING
             body = views.referral_given(state, question.agency, self._ward)
-            sealed = self._sealed(connection, state, question.agency)
+            # The submission's own groups; the words beside later steps belong to the history.
+            sealed = self._sealed(connection, state, question.agency, words=False)
         return q.Told(found=True, referral=state.id, body=body, sealed=sealed)
 
     def history(self, question: q.ReadHistory) -> q.Told:
@@ -44,15 +45,27 @@ class Questions:
             if state is None or not involvement.may_see(state, question.agency, self._ward):
                 return _NOTHING
             bodies = journals.history(connection, t.journal, str(state.id))
-            sealed = self._sealed(connection, state, question.agency)
-        entries = [JournalEntry.from_json(body) for body in bodies]
+            sealed = self._sealed(connection, state, question.agency, words=True)
         masked = not involvement.may_know_district(state, question.agency, self._ward)
-        items = [
-            cloud_event(entry)
-            for entry in entries
-            if not (masked and views.tells_the_district(entry.event))
-        ]
-        return q.Told(found=True, referral=state.id, body={"items": items}, sealed=sealed)
+        items: list[JsonObject] = []
+        told: list[SealedRecord] = []
+        size, more = 0, False
+        for body in bodies[question.after :]:
+            entry = JournalEntry.from_json(body)
+            records = [record for record in sealed if record.event == entry.id]
+            size += len(body) + sum(len(record.ciphertext) for record in records)
+            if items and size > _LARGEST_REPLY:
+                more = True
+                break
+            if not (masked and views.tells_the_district(entry.event)):
+                items.append(views.event_given(entry, state, question.agency, self._ward))
+                told += records
+        return q.Told(
+            found=True,
+            referral=state.id,
+            body={"items": items, "more": more},
+            sealed=tuple(told),
+        )
 
     def listing(self, question: q.ListReferrals) -> q.Told:
         """The agency's own referrals, newest first."""
@@ -120,13 +133,15 @@ class Questions:
         return referral_adapter.validate_json(body) if body is not None else None
 
     def _sealed(
-        self, connection: Connection, state: Referral, agency: str
+        self, connection: Connection, state: Referral, agency: str, *, words: bool
     ) -> tuple[SealedRecord, ...]:
         if not involvement.may_open(state, agency, self._ward):
             return ()
         address = involvement.may_open_address(state, agency, self._ward)
         s = t.sealed
         query = sa.select(s).where(s.c.referral == str(state.id))
+        if not words:
+            query = query.where(s.c.grp != Group.TEXT.value)
         return tuple(
             SealedRecord(
                 event=row.event,

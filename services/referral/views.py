@@ -4,7 +4,8 @@ that is opened at the edge. Pure."""
 from schemas import events as e
 from schemas.base import JsonObject
 from schemas.codes import Basis
-from schemas.outside import local_text
+from schemas.journal import JournalEntry
+from schemas.outside import cloud_event, local_text
 from schemas.referral import Referral
 from services.referral.involvement import may_know_district
 from wards.model import Ward
@@ -73,6 +74,14 @@ def referral_given(state: Referral, agency_id: str, ward: Ward) -> JsonObject:
             "candidates": list(district.candidates),
         }
     return given
+
+
+def event_given(entry: JournalEntry, state: Referral, agency_id: str, ward: Ward) -> JsonObject:
+    """One event of the history; the sender's own reference is its own affair."""
+    event = cloud_event(entry)
+    if agency_id not in (state.sender, ward.core):
+        event["data"].pop("sender_reference", None)
+    return event
 
 
 def tells_the_district(event: e.Event) -> bool:

@@ -251,7 +251,7 @@ class Writer:
                 event=event,
             )
             after = evolve(after, draft)
-            concerns = concerned(after, event, self._ward.core)
+            concerns = concerned(after, event, self._ward)
             entries.append(draft.model_copy(update={"concerns": concerns}))
         if after is None:
             raise ValueError("a command without events on a referral that does not exist")

@@ -80,7 +80,7 @@ def test_a_referral_needs_an_idempotency_key_and_the_other_calls_take_one() -> N
 
 def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
     nothing: Any = None
-    api = Api(nothing, nothing, nothing, nothing, directory=b"", openapi=b"", docs=b"")
+    api = Api(nothing, nothing, nothing, nothing, nothing, nothing, openapi=b"", docs=b"")
     served = {
         (re.sub(r"{[^}]*}", "{}", path), method.lower())
         for handler in api.handlers()

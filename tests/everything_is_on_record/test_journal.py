@@ -24,7 +24,7 @@ from runtime.sole_writer import SoleWriter
 from schemas import subjects
 from schemas.journal import JournalEntry
 from services.audit import tables as audit
-from services.audit.ledger import check_entry
+from services.audit.ledger import check_entry, known_events
 from services.referral import tables as referral
 from tests.book import Book
 from tests.builders import BUNKYO, HUB, Town, a_referral
@@ -132,6 +132,7 @@ class Auditor:
             ward=WARD,
             replicas=1,
             check=check_entry,
+            knows=known_events,
             take_in=self.book.ledger.append,
             settled=self.book.ledger.settle,
             gap_changed=self._gap_changed,
