@@ -1,0 +1,119 @@
+"""A key that does not fit its database is refused before anything is lost to it."""
+
+import asyncio
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.engine import Engine
+
+from runtime.clock import ManualClock
+from runtime.database import writing
+from runtime.keys import KeyFileError
+from services.audit.ledger import Ledger
+from services.intake import tables as intake
+from services.intake.authentication import load_keys
+from services.intake.key_store import KeyStore, KeyStoreFailed
+from tests.book import Book
+from tests.builders import BUNKYO, HUB, Town, a_referral
+from tests.databases import refusing
+
+RIGHT, WRONG = bytes(range(32)), b"w" * 32
+PERSON = uuid.uuid5(uuid.NAMESPACE_OID, "person")
+
+
+@pytest.fixture
+def key_store(database_of: Callable[[str], Engine]) -> Engine:
+    """Written with the right key."""
+    engine = database_of("intake")
+    asyncio.run(KeyStore(engine, RIGHT).key_for(PERSON))
+    return engine
+
+
+def test_a_key_store_starts_with_its_own_key_and_not_with_another(key_store: Engine) -> None:
+    KeyStore(key_store, RIGHT).check()
+    with pytest.raises(KeyFileError, match=r"key-encryption\.key"):
+        KeyStore(key_store, WRONG).check()
+
+
+def test_a_key_store_without_data_keys_starts_with_any_key(
+    database_of: Callable[[str], Engine],
+) -> None:
+    engine = database_of("intake")
+    for key in (RIGHT, WRONG):
+        KeyStore(engine, key).check()
+
+
+def test_a_data_key_that_cannot_be_unwrapped_fails_and_leaves_nobody_waiting(
+    key_store: Engine,
+) -> None:
+    """Not the database fails here, but what is done with its rows."""
+
+    async def story() -> None:
+        keys = KeyStore(key_store, WRONG)
+        async with asyncio.timeout(10):
+            asked = [keys.key_for(PERSON) for _ in range(3)]
+            told = await asyncio.gather(*asked, return_exceptions=True)
+            assert [type(error) for error in told] == [KeyStoreFailed] * 3
+            with pytest.raises(KeyStoreFailed):
+                await keys.find(PERSON)
+            assert len(await keys.key_for(uuid.uuid4())) == 32  # and its worker goes on
+
+    asyncio.run(story())
+
+
+def test_a_key_store_that_cannot_be_written_fails_and_leaves_nobody_waiting(
+    key_store: Engine,
+) -> None:
+    async def story() -> None:
+        keys = KeyStore(key_store, RIGHT)
+        someone = uuid.uuid4()
+        async with asyncio.timeout(10):
+            with refusing(key_store, intake.data_keys):
+                asked = [keys.key_for(someone), keys.key_for(uuid.uuid4())]
+                told = await asyncio.gather(*asked, return_exceptions=True)
+                assert [type(error) for error in told] == [KeyStoreFailed] * 2
+            key = await keys.key_for(someone)
+            assert await keys.find(someone) == key
+
+    asyncio.run(story())
+
+
+def test_a_key_store_that_cannot_be_read_says_so(key_store: Engine) -> None:
+    with writing(key_store) as connection:
+        connection.execute(sa.DDL("DROP TABLE data_keys"))
+    with pytest.raises(KeyStoreFailed):
+        asyncio.run(KeyStore(key_store, RIGHT).find(PERSON))
+
+
+def test_a_ledger_opens_with_the_key_that_signed_it_and_not_with_another(
+    database_of: Callable[[str], Engine], clock: ManualClock
+) -> None:
+    engine = database_of("audit")
+    other = Ed25519PrivateKey.from_private_bytes(WRONG)
+    Ledger(engine, BUNKYO.code, other, clock)  # nothing is signed yet
+    book, town = Book(engine, clock), Town()
+    a_referral(town=town).accepted_by(HUB)
+    book.append(town.entries)
+    book.ledger.sign()
+    book.reopen()
+    assert book.ledger.signed == len(town.entries)
+    with pytest.raises(KeyFileError, match=r"ledger\.key"):
+        Ledger(engine, BUNKYO.code, other, clock)
+    assert len(book.checkpoints()) == 1
+    assert book.verified().kind is None
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o640, 0o644])
+def test_agency_keys_that_others_can_read_are_refused(tmp_path: Path, mode: int) -> None:
+    path = tmp_path / "keys.toml"
+    made = load_keys(path, BUNKYO)
+    assert made.keys() == {agency.id for agency in BUNKYO.agencies}
+    path.chmod(mode)
+    with pytest.raises(KeyFileError, match=r"keys\.toml.*chmod 600"):
+        load_keys(path, BUNKYO)
+    path.chmod(0o600)
+    assert load_keys(path, BUNKYO) == made
