@@ -1,6 +1,5 @@
 """The desk (受付): what happens between an admitted request and its answer."""
 
-import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -60,8 +59,6 @@ class Desk:
         self._keys = keys
         self._gateway = gateway
         self._clock = clock
-        self._obstacle: str | None = None
-        self._tried_at = -1.0
 
     async def submit(self, posted: Posted) -> Result:
         """``POST /v1/referrals``: admit, find the district, seal, make durable, await the answer."""
@@ -148,14 +145,7 @@ class Desk:
 
     async def obstacle(self) -> str | None:
         """Why a POST would not succeed now: ``commands`` cannot be made durable, or ``keys`` cannot
-        be kept; None when it would. Tried for real, at most once a second."""
-        now = asyncio.get_running_loop().time()
-        if now - self._tried_at >= 1.0:
-            self._obstacle = await self._try()
-            self._tried_at = asyncio.get_running_loop().time()
-        return self._obstacle
-
-    async def _try(self) -> str | None:
+        be kept; None when it would. Tried for real."""
         probe = c.Command(
             id=new_id(self._clock.now()),
             ward=self._ward.code,
