@@ -147,14 +147,14 @@ class JournalReader:
     async def _take(self) -> None:
         while True:
             messages = await self._feed.take(_BATCH)
+            work = self._work
             while True:
                 try:
-                    await asyncio.to_thread(self._work, messages)
+                    await asyncio.to_thread(work, messages)
                     break
                 except sa.exc.IntegrityError:
                     # Something in here contradicts what is on record; its neighbours do not.
-                    await asyncio.to_thread(self._work_one_by_one, messages)
-                    break
+                    work = self._work_one_by_one
                 except sa.exc.DBAPIError:
                     # The database cannot take it now (full, locked, gone). If the connection broke at
                     # the commit, it may have been taken in all the same: look.
@@ -195,7 +195,8 @@ class JournalReader:
                 self._note_gap(entry.producer, expected, entry.number - 1)
             else:
                 seen[str(entry.value["id"])] = message
-        bad += self._contradictions(seen, entries)
+        contradicting = self._contradictions(seen, entries)
+        bad += contradicting
         if entries:
             with writing(self._engine) as connection:
                 self._guard(connection)
@@ -208,12 +209,11 @@ class JournalReader:
             self._settled()
         if bad:
             self._bury(bad)
+        self.contradictions += len(contradicting)  # once, however often this was tried
         self.read = read
         self._note_healed()
 
-    def _contradictions(
-        self, seen: dict[str, Msg], entries: list[Entry]
-    ) -> Iterable[tuple[Msg, str]]:
+    def _contradictions(self, seen: dict[str, Msg], entries: list[Entry]) -> list[tuple[Msg, str]]:
         """A number taken in before must be the same entry again. Another one means that the
         producer's record was forked or forged: that is never passed over in silence."""
         unknown = seen.keys() - {str(entry.value["id"]) for entry in entries}
@@ -223,7 +223,6 @@ class JournalReader:
             unknown -= self._knows(connection, unknown)
         for event in unknown:
             log("contradiction_found", level=logging.ERROR, event=event)
-        self.contradictions += len(unknown)
         return [(seen[event], "its number was given to another entry") for event in unknown]
 
     def _bury(self, bad: Iterable[tuple[Msg, str]]) -> None:

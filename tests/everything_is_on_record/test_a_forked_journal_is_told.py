@@ -1,9 +1,12 @@
 """What contradicts the record is set aside, counted and told; it never stops what is genuine."""
 
 import asyncio
+from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
+from runtime import dead_letters
 from runtime.database import writing
 from runtime.settings import Settings
 from schemas.journal import JournalEntry
@@ -108,6 +111,60 @@ def test_the_next_number_with_an_id_that_is_on_record_is_set_aside_and_the_genui
 
     auditor = play(story)
     assert auditor.dead_letters() == [("contradicts what is on record", forged.to_json())]
+
+
+def test_what_contradicts_is_counted_once_however_often_its_batch_is_tried(play: Play) -> None:
+    journal = a_journal(2)
+    forked, forged = (
+        another(journal[1], "forked"),
+        journal[4].model_copy(update={"id": journal[0].id}),
+    )
+
+    async def story(producer: Producer, auditor: Auditor) -> None:
+        producer.write(journal)
+        async with meanwhile(auditor.reader.run()):
+            await put(producer, *journal[:4])
+            await until(lambda: auditor.has(journal[:4]))
+        # All in one batch, which fails as a whole and is then tried one by one.
+        await put(producer, forked)
+        await producer.bus.js.publish(SUBJECT, forged.to_json())
+        await put(producer, *journal[4:])
+        auditor._start()
+        async with meanwhile(auditor.reader.run()):
+            await until(lambda: auditor.has(journal))
+
+    auditor = play(story)
+    assert [body for _, body in auditor.dead_letters()] == [forked.to_json(), forged.to_json()]
+    assert auditor.reader.contradictions == 1
+
+
+def test_a_database_that_fails_while_something_is_set_aside_is_tried_again(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = a_journal(2)
+    forged = journal[4].model_copy(update={"id": journal[0].id})
+    bury, failed = dead_letters.bury, []
+
+    def failing_once(*what: Any) -> None:
+        if not failed:
+            failed.append(what)
+            raise sa.exc.OperationalError("", {}, Exception("database is locked"))
+        bury(*what)
+
+    monkeypatch.setattr(dead_letters, "bury", failing_once)
+
+    async def story(producer: Producer, auditor: Auditor) -> None:
+        producer.write(journal)
+        async with meanwhile(auditor.reader.run()):
+            await put(producer, *journal[:4])
+            await until(lambda: auditor.has(journal[:4]))
+            await producer.bus.js.publish(SUBJECT, forged.to_json())
+            await put(producer, *journal[4:])
+            await until(lambda: auditor.has(journal))
+
+    auditor = play(story)
+    assert failed
+    assert forged.to_json() in [body for _, body in auditor.dead_letters()]
 
 
 def test_an_empty_message_that_looks_like_the_servers_own_word_is_set_aside_like_any_garbage(
