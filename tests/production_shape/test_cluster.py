@@ -1,13 +1,18 @@
 """The cluster of compose.yaml, for real: three nodes that know one another and keep what they said."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TypeVar
 
+import nats.errors
 import pytest
 
-from runtime.broker import Bus, commands_stream, ensure_stream
+from runtime.broker import Bus, NotDurable, commands_stream, ensure_stream
 from runtime.settings import Settings
 from tests.production_shape.shape import Cluster, cluster
+
+T = TypeVar("T")
 
 
 @pytest.mark.slow
@@ -27,31 +32,33 @@ async def _outlives(nodes: Cluster) -> None:
         "test",
     )
     await bus.connect()
+    commands = commands_stream("COMMANDS", "tsunagu.*.command.>", 3)
+    before, after = "tsunagu.131059.command.before", "tsunagu.131059.command.after"
     try:
-        await ensure_stream(bus.js, commands_stream("COMMANDS", "tsunagu.*.command.>", 3))
-        await bus.publish("tsunagu.131059.command.before", b"{}", {})
-        stream = await bus.js.stream_info("COMMANDS")
+        await _in_the_end(lambda: ensure_stream(bus.js, commands))
+        await _in_the_end(lambda: bus.publish(before, b"{}", {"Nats-Msg-Id": before}))
+        stream = await _in_the_end(lambda: bus.js.stream_info("COMMANDS"))
         assert stream.config.num_replicas == 3
         assert stream.cluster is not None
         assert stream.cluster.leader is not None
         assert len(stream.cluster.replicas or []) == 2
 
         nodes.kill(stream.cluster.leader)
-        await _published_in_the_end(bus, "tsunagu.131059.command.after")
-        stream = await bus.js.stream_info("COMMANDS")
+        await _in_the_end(lambda: bus.publish(after, b"{}", {"Nats-Msg-Id": after}))
+        stream = await _in_the_end(lambda: bus.js.stream_info("COMMANDS"))
         assert stream.state.messages >= 2
-        kept = await bus.js.get_last_msg("COMMANDS", "tsunagu.131059.command.before")
+        kept = await _in_the_end(lambda: bus.js.get_last_msg("COMMANDS", before))
         assert kept.data == b"{}"
     finally:
         await bus.close()
 
 
-async def _published_in_the_end(bus: Bus, subject: str) -> None:
-    """While the others elect a leader there is no acknowledgement, so nobody is told 201."""
-    async with asyncio.timeout(30):
+async def _in_the_end(act: Callable[[], Awaitable[T]]) -> T:
+    """While the nodes elect a leader there is no answer, so nobody is told 201; a service goes on
+    asking, and so do we."""
+    async with asyncio.timeout(90):
         while True:
             try:
-                await bus.publish(subject, b"{}", {"Nats-Msg-Id": subject})
-                return
-            except Exception:
+                return await act()
+            except (nats.errors.Error, NotDurable, OSError):
                 await asyncio.sleep(0.2)
