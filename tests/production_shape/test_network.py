@@ -50,6 +50,7 @@ def test_a_referral_goes_from_the_door_to_the_ledger(tmp_path: Path) -> None:
                 return answer.status_code == 201
 
             _until(accepted, parts["intake"])
+            answer = client.post("/v1/referrals", json=REFERRAL, headers=headers, timeout=10)
             hub = {"Authorization": f"Bearer {keys['hub-motofuji']}"}
 
             def arrived() -> bool:
