@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 
 _WRITES = "tsunagu_writes"
@@ -108,24 +109,20 @@ def insert_new(connection: Connection, table: sa.Table, rows: list[dict[str, Any
     """Insert rows, passing over those whose primary key is there already."""
     if not rows:
         return
-    insert: Any
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert
-    connection.execute(insert(table).on_conflict_do_nothing(), rows)
+    connection.execute(_insert(connection, table).on_conflict_do_nothing(), rows)
 
 
 def upsert(connection: Connection, table: sa.Table, rows: list[dict[str, Any]]) -> None:
     """Insert rows; where the primary key is there already, overwrite the other columns."""
     if not rows:
         return
-    insert: Any
-    if connection.dialect.name == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert
-    else:
-        from sqlalchemy.dialects.sqlite import insert
     keys = [column.name for column in table.primary_key]
-    statement = insert(table)
+    statement = _insert(connection, table)
     rest = {name: statement.excluded[name] for name in rows[0] if name not in keys}
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=rest), rows)
+
+
+def _insert(connection: Connection, table: sa.Table) -> Any:
+    """The dialect's own INSERT, which knows ON CONFLICT; both spell it alike."""
+    own = postgresql if connection.dialect.name == "postgresql" else sqlite
+    return own.insert(table)
