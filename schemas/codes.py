@@ -29,6 +29,13 @@ class Urgency(StrEnum):
     INFORMATION = "information"
 
 
+class ClockKind(StrEnum):
+    """``wall`` runs day and night (実時間); ``business`` only in somebody's opening hours (開所時間)."""
+
+    WALL = "wall"
+    BUSINESS = "business"
+
+
 class Stage(StrEnum):
     """Where a referral stands (段階)."""
 

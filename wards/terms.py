@@ -3,12 +3,11 @@
 What the code branches on lives in ``schemas.codes``; what a ward may word or extend lives here.
 """
 
-from enum import StrEnum
 from typing import Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from schemas.codes import SaidBy, Urgency
+from schemas.codes import ClockKind, SaidBy, Urgency
 from wards.frozen import Code, Frozen, Words
 
 
@@ -47,13 +46,6 @@ class ConsentBasis(Term):
     needs_meeting: bool = False
     """The id of the 支援会議; only its members may read."""
     review_within_business_days: PositiveInt | None = None
-
-
-class ClockKind(StrEnum):
-    """``wall`` runs day and night; ``business`` only while the receiver is open."""
-
-    WALL = "wall"
-    BUSINESS = "business"
 
 
 class Deadline(Frozen):
