@@ -9,6 +9,9 @@ WardCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")]
 """全国地方公共団体コード, six digits with the check digit: 131059 is 文京区."""
 
 AgencyId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
+NETWORK = "network"
+"""Who acts when a clock runs out: no agency, the network itself."""
+
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,62}$")]
 """A code of the ward's own tables (functions, reasons, outcomes …), or an escalation's E01-E13."""
 

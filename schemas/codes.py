@@ -69,21 +69,26 @@ class WithdrawnBecause(StrEnum):
     ACCEPTED_ELSEWHERE = "accepted_elsewhere"
     CANCELLED = "cancelled"
     CLOSED = "closed"
+    TAKEN_BY_CORE = "taken_by_core"
+    RULED_ELSEWHERE = "ruled_elsewhere"
 
 
 class EscalationState(StrEnum):
+    """Where a call to the core centre stands (上申の状態)."""
+
     RAISED = "raised"
     ACKNOWLEDGED = "acknowledged"
     RESOLVED = "resolved"
 
 
 class Disposition(StrEnum):
-    """How the core centre ended an escalation."""
+    """How an escalation ended (上申の結末)."""
 
-    RETURNED = "returned"
-    REASSIGNED = "reassigned"
-    KEPT = "kept"
-    ADVISED = "advised"
+    RETURNED = "returned"  # with advice, to whoever sent the case or held it before (助言して戻す)
+    REASSIGNED = "reassigned"  # handed on to another agency (他機関へつなぐ)
+    KEPT = "kept"  # the core centre keeps it as a difficult case (困難ケースとして担当)
+    ADVISED = "advised"  # the custodian goes on, with the core centre's advice (助言)
+    CANCELLED = "cancelled"  # the sender took the referral back
 
 
 class ReportedBy(StrEnum):

@@ -9,6 +9,7 @@ from schemas.base import AgencyId, Code, Hex64, Moment, ReferralRef, Said, WardC
 from schemas.codes import (
     AddressKind,
     Basis,
+    Disposition,
     HandoffKind,
     Household,
     ReportedBy,
@@ -58,17 +59,19 @@ class SubmitReferral(Asked):
     address_kind: AddressKind = AddressKind.NONE
     consent_basis: Code
     consent_obtained_at: Moment | None = None
+    unregistered: bool = False
     to_agency: AgencyId | None = None
     to_district: Code | None = None
     finding: Finding | None = None
 
 
 class OfferHandoff(Asked):
-    """Ask one or several agencies (打診); the first acceptance wins."""
+    """Ask one or several agencies (打診); the first acceptance wins. A request that names nobody goes
+    to the ward's candidates for its function (空き照会)."""
 
     type: Literal["offer_handoff"] = "offer_handoff"
     referral: ReferralRef
-    to: tuple[AgencyId, ...] = Field(min_length=1, max_length=20)
+    to: Annotated[tuple[AgencyId, ...], Field(max_length=20)] = ()
     kind: HandoffKind
     function: Code | None = None
 
@@ -121,6 +124,33 @@ class RaiseEscalation(Asked):
     reason: Code
 
 
+class AcknowledgeEscalation(Asked):
+    """Take a call in hand (応答): the core centre takes custody, unless it only advises."""
+
+    type: Literal["acknowledge_escalation"] = "acknowledge_escalation"
+    escalation: UUID
+    advise_only: bool = False
+
+
+class ResolveEscalation(Asked):
+    """End a call (解決). ``to``: whom the case is handed on or returned to."""
+
+    type: Literal["resolve_escalation"] = "resolve_escalation"
+    escalation: UUID
+    disposition: Disposition
+    to: AgencyId | None = None
+
+
+class StrikeClock(Asked):
+    """A clock ran out (期限到来). Asked by the deciding service of itself, never by an agency:
+    ``subject`` is the hand-off or the escalation whose clock was due at ``due_at``."""
+
+    type: Literal["strike_clock"] = "strike_clock"
+    referral: UUID
+    subject: UUID
+    due_at: Moment
+
+
 class AddNote(Asked):
     """Add words to the record (記録); they travel sealed."""
 
@@ -165,6 +195,9 @@ Action = Annotated[
     | CompleteHandoff
     | RuleDistrict
     | RaiseEscalation
+    | AcknowledgeEscalation
+    | ResolveEscalation
+    | StrikeClock
     | AddNote
     | CloseReferral
     | CancelReferral

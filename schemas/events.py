@@ -21,6 +21,7 @@ from schemas.codes import (
     Urgency,
     WithdrawnBecause,
 )
+from schemas.due import Due
 from schemas.sealed import Commitment
 
 
@@ -47,6 +48,7 @@ class ReferralSubmitted(Happened):
     address_kind: AddressKind = AddressKind.NONE
     consent_basis: Code
     consent_obtained_at: Moment | None = None
+    unregistered: bool = False
     to_agency: AgencyId | None = None
     to_district: Code | None = None
 
@@ -72,17 +74,20 @@ class RulingRequested(Happened):
 
 class DistrictRuled(Happened):
     """The core centre decided the district (判定). ``remember``: the next address in that block
-    resolves the same way; the block is named by a keyed hash, not by its address."""
+    resolves the same way; the block is named by a keyed hash, not by its address. ``revises``: the
+    event of the ruling that this one takes the place of, from now on (判定の変更)."""
 
     type: Literal["district_ruled"] = "district_ruled"
     district: Code
     by: AgencyId
     remember: bool
     block_key: Hex64 | None = None
+    revises: UUID | None = None
 
 
 class HandoffOffered(Happened):
-    """One agency was asked (打診). ``offer``: shared by all receivers asked in the same step."""
+    """One agency was asked (打診). ``offer``: shared by all receivers asked in the same step. ``due``:
+    until when it must answer. ``withheld``: it is not told about whom before it accepts (氏名等は受諾後)."""
 
     type: Literal["handoff_offered"] = "handoff_offered"
     handoff: UUID
@@ -91,6 +96,8 @@ class HandoffOffered(Happened):
     function: Code
     sender: AgencyId
     receiver: AgencyId
+    due: Due | None = None
+    withheld: bool = False
 
 
 class HandoffAccepted(Happened):
@@ -113,10 +120,12 @@ class HandoffDeclined(Happened):
 
 
 class HandoffExpired(Happened):
-    """The receiver stayed silent until the clock ran out (無回答)."""
+    """The receiver stayed silent until the clock ran out (無回答). ``overdue_since``: when it should
+    have answered."""
 
     type: Literal["handoff_expired"] = "handoff_expired"
     handoff: UUID
+    overdue_since: Moment
 
 
 class HandoffWithdrawn(Happened):
@@ -138,27 +147,51 @@ class HandoffCompleted(Happened):
 
 
 class EscalationRaised(Happened):
-    """The core centre was called (上申). ``code``: E01-E13, with its clock."""
+    """The core centre was called (上申). ``code``: E01-E13. ``by``: the agency that called, or
+    ``network`` where the ward's own rule did. ``desk`` of the agency ``to`` is called first and must
+    acknowledge until ``due``. ``handoff``: the one whose receiver is closed, silent or has refused;
+    ``overdue_since``: the clock that was missed. ``restricted``: only named readers from here on."""
 
     type: Literal["escalation_raised"] = "escalation_raised"
     escalation: UUID
     code: Code
     by: AgencyId
+    level: int = Field(default=1, ge=1)
+    desk: Code | None = None
+    to: AgencyId | None = None
+    due: Due | None = None
+    handoff: UUID | None = None
+    overdue_since: Moment | None = None
+    restricted: bool = False
+
+
+class EscalationPassedOn(Happened):
+    """Nobody acknowledged, or nobody resolved, in time: the next desk is called, and the last one
+    again and again (次の窓口へ)."""
+
+    type: Literal["escalation_passed_on"] = "escalation_passed_on"
+    escalation: UUID
+    level: int = Field(ge=1)
+    desk: Code
+    to: AgencyId
+    due: Due
+    overdue_since: Moment
 
 
 class EscalationAcknowledged(Happened):
-    """The core centre has it in hand. ``custodian``: responsible from here (unchanged when the
-    core centre only advises)."""
+    """Somebody at a desk that was called has it in hand (応答). ``custodian``: responsible from here:
+    the core centre, or unchanged where it only advises. ``due``: until when it must be resolved."""
 
     type: Literal["escalation_acknowledged"] = "escalation_acknowledged"
     escalation: UUID
     by: AgencyId
     advise_only: bool = False
     custodian: AgencyId
+    due: Due | None = None
 
 
 class EscalationResolved(Happened):
-    """The core centre ended an escalation (解決)."""
+    """An escalation ended (解決): what became of the case."""
 
     type: Literal["escalation_resolved"] = "escalation_resolved"
     escalation: UUID
@@ -208,6 +241,7 @@ Event = Annotated[
     | HandoffWithdrawn
     | HandoffCompleted
     | EscalationRaised
+    | EscalationPassedOn
     | EscalationAcknowledged
     | EscalationResolved
     | NoteAdded

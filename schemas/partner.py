@@ -24,6 +24,7 @@ from schemas.codes import (
     AddressKind,
     AgencyKind,
     Basis,
+    Disposition,
     EscalationState,
     HandoffKind,
     HandoffState,
@@ -136,6 +137,7 @@ class Needs(Sent):
     support_category: Annotated[int, Field(ge=1, le=6)] | None = None
     care_level: Line | None = None
     medical_care: tuple[Annotated[int, Field(ge=1, le=14)], ...] = ()
+    handbook_held: bool | None = Field(default=None, description="whether the person has any 手帳")
     current_services: tuple[CurrentService, ...] = Field(default=(), max_length=50)
     doctor: Line | None = None
 
@@ -182,6 +184,10 @@ class ReferralSubmission(Sent):
     person: Person | None = None
     address: Address | None = None
     household: Household = Household.UNKNOWN
+    registered: bool | None = Field(
+        default=None,
+        description="the household is registered beforehand (事前登録); absent: not known",
+    )
     needs: Needs | None = None
     complaint: Text | None = Field(default=None, description="in the person's words (主訴)")
     summary: Text = Field(description="the situation; a hand-off without one is 丸投げ")
@@ -191,9 +197,10 @@ class ReferralSubmission(Sent):
 
 
 class HandoffOffer(Sent):
-    """``POST /v1/referrals/{id}/handoffs``. Several ``to``: the first acceptance wins."""
+    """``POST /v1/referrals/{id}/handoffs``. Several ``to``: the first acceptance wins. A request
+    without ``to`` goes to the ward's candidates for its function (空き照会)."""
 
-    to: Annotated[tuple[AgencyId, ...], Field(min_length=1, max_length=20)]
+    to: Annotated[tuple[AgencyId, ...], Field(min_length=1, max_length=20)] | None = None
     kind: HandoffKind
     function: Code | None = None
     note: Text | None = None
@@ -238,6 +245,24 @@ class EscalationCall(Sent):
     """A call to the core centre (上申)."""
 
     reason: Code
+    text: Text | None = None
+
+
+class Acknowledgement(Sent):
+    """A call is taken in hand (応答). The core centre takes custody, unless ``advise_only``."""
+
+    advise_only: bool = False
+    text: Text | None = None
+
+
+class Resolution(Sent):
+    """A call ends (解決): ``returned`` with advice (``to``: by default whoever had the case before),
+    ``reassigned`` (to ``to``), ``kept`` as a difficult case, or ``advised``."""
+
+    disposition: Literal[
+        Disposition.RETURNED, Disposition.REASSIGNED, Disposition.KEPT, Disposition.ADVISED
+    ]
+    to: AgencyId | None = None
     text: Text | None = None
 
 
@@ -294,6 +319,8 @@ class HandoffGiven(Given):
     to: AgencyId
     state: HandoffState
     offered_at: AwareDatetime
+    due_at: AwareDatetime | None = Field(default=None, description="until when it must answer")
+    withheld: bool = Field(default=False, description="about whom is told on acceptance")
     answered_at: AwareDatetime | None = None
     said_by: SaidBy | None = None
     reason: Code | None = None
@@ -301,13 +328,46 @@ class HandoffGiven(Given):
 
 
 class EscalationGiven(Given):
-    """A call to the core centre (上申), and where it stands."""
+    """A call to the core centre (上申), and where it stands. ``due_at``: until when the desk must
+    acknowledge, or whoever acknowledged must resolve."""
 
     id: UUID
     code: Code
     state: EscalationState
     raised_at: AwareDatetime
     raised_by: AgencyId
+    level: int = 1
+    desk: Code | None = None
+    due_at: AwareDatetime | None = None
+    handoff: UUID | None = None
+    acknowledged_at: AwareDatetime | None = None
+    acknowledged_by: AgencyId | None = None
+    resolved_at: AwareDatetime | None = None
+    disposition: Disposition | None = None
+
+
+class BurningGiven(EscalationGiven):
+    """An escalation on the board (見張り), with what is needed to see whose it is. ``change``: the
+    place of its newest change in the journal, which is also its id in the stream."""
+
+    change: int
+    referral: UUID
+    number: ReferralNumber
+    function: Code
+    urgency: Urgency
+    stage: Stage
+    custodian: AgencyId
+    district: Code | None = None
+    candidates: tuple[Code, ...] = ()
+
+
+class EscalationList(Given):
+    """``GET /v1/escalations``, newest change first. ``head``: the place up to which the answer knows
+    the journal: a stream opened with it as ``Last-Event-ID`` misses nothing."""
+
+    items: tuple[BurningGiven, ...]
+    head: int
+    next: str | None = None
 
 
 class ReferralGiven(Given):

@@ -25,6 +25,8 @@ class ProblemCode(StrEnum):
     ALREADY_CLOSED = "already_closed"
     AWAITING_RULING = "awaiting_ruling"
     NOT_AWAITING_RULING = "not_awaiting_ruling"
+    NOT_ACKNOWLEDGED = "not_acknowledged"
+    ESCALATION_OPEN = "escalation_open"
     TOO_LARGE = "too_large"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
@@ -102,6 +104,14 @@ MEANINGS: dict[ProblemCode, Meaning] = {
     ),
     ProblemCode.NOT_AWAITING_RULING: Meaning(
         409, "この件の地区は判定待ちではありません。", "This case does not await a ruling.",
+    ),
+    ProblemCode.NOT_ACKNOWLEDGED: Meaning(
+        409, "この上申にはまだ誰も応じていません。先に応答してください。",
+        "Nobody has acknowledged this escalation yet. Acknowledge it first.",
+    ),
+    ProblemCode.ESCALATION_OPEN: Meaning(
+        409, "解決していない上申があります。基幹相談支援センターの解決を待ってください。",
+        "An escalation is not resolved yet. Await the core centre's resolution.",
     ),
     ProblemCode.TOO_LARGE: Meaning(
         413, "本文が大きすぎます（上限 1 MiB）。", "The body is too large (limit 1 MiB).",

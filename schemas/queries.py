@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from schemas.base import AgencyId, Code, JsonObject, Moment, ReferralRef, Said
-from schemas.codes import Stage, Urgency
+from schemas.codes import EscalationState, Stage, Urgency
 from schemas.sealed import SealedRecord
 
 LARGEST_NUMBER = 2**53 - 1
@@ -51,11 +51,30 @@ class ReadAnswer(Said):
 
 
 class Locate(Said):
-    """Which referral is this hand-off or number part of? Asked before a text is sealed."""
+    """Which referral is this hand-off, escalation or number part of? Asked before a text is sealed."""
 
     agency: AgencyId
     ref: ReferralRef | None = None
     handoff: UUID | None = None
+    escalation: UUID | None = None
+
+
+class ListEscalations(Said):
+    """Which escalations are there, newest change last? For the core centre, the desks that were
+    called, and auditors. ``states``: none given means those that are not resolved. ``after``: only
+    what changed after that place of the journal, resolved or not: so a reader that knows the state
+    at ``after`` learns everything that changed since."""
+
+    agency: AgencyId
+    states: tuple[EscalationState, ...] = ()
+    code: Code | None = None
+    district: Code | None = None
+    custodian: AgencyId | None = None
+    after: int | None = Field(default=None, ge=0, le=LARGEST_NUMBER)
+    before: int | None = Field(
+        default=None, ge=0, le=LARGEST_NUMBER, description="cursor: only changes before this one"
+    )
+    limit: int = Field(default=100, ge=1, le=500)
 
 
 class ReadInbox(Said):

@@ -31,16 +31,20 @@ from schemas.journal import JournalEntry
 
 @dataclass(frozen=True, slots=True)
 class District:
-    """``id`` is None as long as nobody has settled it; then ``candidates`` says between which."""
+    """``id`` is None as long as nobody has settled it; then ``candidates`` says between which.
+    ``ruling``: the event of the core centre's ruling that settled it."""
 
     id: str | None
     basis: Basis
     candidates: tuple[str, ...]
     block_key: str | None = None
+    ruling: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
+    """One agency asked, and its answer. ``withheld``: it is told about whom only when it accepts."""
+
     id: UUID
     offer: UUID
     kind: HandoffKind
@@ -49,6 +53,8 @@ class Handoff:
     receiver: str
     state: HandoffState
     offered_at: datetime
+    due_at: datetime | None = None
+    withheld: bool = False
     answered_at: datetime | None = None
     said_by: SaidBy | None = None
     reason: str | None = None
@@ -62,12 +68,37 @@ class Handoff:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
+    """A call to the core centre. ``level``: which desk was called last; ``called``: the agencies whose
+    desks were called so far; ``due_at``: until when it must be acknowledged, or resolved."""
+
     id: UUID
     code: str
     state: EscalationState
     raised_at: datetime
     raised_by: str
+    level: int = 1
+    desk: str | None = None
+    called: tuple[str, ...] = ()
+    due_at: datetime | None = None
+    handoff: UUID | None = None
+    restricted: bool = False
+    acknowledged_at: datetime | None = None
+    acknowledged_by: str | None = None
+    resolved_at: datetime | None = None
     disposition: Disposition | None = None
+
+    @property
+    def open(self) -> bool:
+        """Not resolved yet."""
+        return self.state is not EscalationState.RESOLVED
+
+
+@dataclass(frozen=True, slots=True)
+class LiveClock:
+    """A clock that runs: what it is about (a hand-off or an escalation), and when it is due."""
+
+    subject: UUID
+    due_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +124,7 @@ class Referral:
     consent_basis: str
     submitted_at: datetime
     updated_at: datetime
+    unregistered: bool = False
     district: District | None = None
     handoffs: tuple[Handoff, ...] = ()
     escalations: tuple[Escalation, ...] = ()
@@ -100,6 +132,16 @@ class Referral:
 
     def handoff(self, handoff_id: UUID) -> Handoff | None:
         return next((h for h in self.handoffs if h.id == handoff_id), None)
+
+    def escalation(self, escalation_id: UUID) -> Escalation | None:
+        return next((x for x in self.escalations if x.id == escalation_id), None)
+
+    @property
+    def clocks(self) -> tuple[LiveClock, ...]:
+        """Every clock that runs: of offers that stand, and of escalations that are not resolved."""
+        offers = (LiveClock(h.id, h.due_at) for h in self.handoffs if h.stands and h.due_at)
+        calls = (LiveClock(x.id, x.due_at) for x in self.escalations if x.open and x.due_at)
+        return (*offers, *calls)
 
     @property
     def ended(self) -> bool:
@@ -123,7 +165,8 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
         case e.HandoffOffered():
             handoff = Handoff(
                 event.handoff, event.offer, event.kind, event.function, event.sender,
-                event.receiver, HandoffState.OFFERED, at,
+                event.receiver, HandoffState.OFFERED, at, event.due.at if event.due else None,
+                event.withheld,
             )  # fmt: skip
             handoffs = (*state.handoffs, handoff)
             return _moved(state, version, at, handoffs=handoffs)
@@ -155,33 +198,44 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
             )
             return _moved(state, version, at, handoffs=handoffs)
         case e.DistrictFound():
-            district = District(event.district, event.basis, event.candidates)
+            district = District(event.district, event.basis, event.candidates, ruling=event.ruling)
             return _moved(state, version, at, district=district)
         case e.RulingRequested():
             district = District(None, Basis.AMBIGUOUS, event.candidates, event.block_key)
             return _moved(state, version, at, district=district)
         case e.DistrictRuled():
             candidates = state.district.candidates if state.district else (event.district,)
-            district = District(event.district, Basis.RULED, candidates, event.block_key)
+            district = District(
+                event.district, Basis.RULED, candidates, event.block_key, ruling=entry.id
+            )
             return _moved(state, version, at, district=district)
         case e.EscalationRaised():
             escalation = Escalation(
-                event.escalation, event.code, EscalationState.RAISED, at, event.by
-            )
+                event.escalation, event.code, EscalationState.RAISED, at, event.by,
+                level=event.level, desk=event.desk, called=(event.to,) if event.to else (),
+                due_at=event.due.at if event.due else None, handoff=event.handoff,
+                restricted=event.restricted,
+            )  # fmt: skip
             return _moved(state, version, at, escalations=(*state.escalations, escalation))
+        case e.EscalationPassedOn():
+            before = state.escalation(event.escalation)
+            called = before.called if before else ()
+            escalations = _changed(
+                state, event.escalation, level=event.level, desk=event.desk, due_at=event.due.at,
+                called=called if event.to in called else (*called, event.to),
+            )  # fmt: skip
+            return _moved(state, version, at, escalations=escalations)
         case e.EscalationAcknowledged():
-            escalations = tuple(
-                replace(x, state=EscalationState.ACKNOWLEDGED) if x.id == event.escalation else x
-                for x in state.escalations
-            )
+            escalations = _changed(
+                state, event.escalation, state=EscalationState.ACKNOWLEDGED, acknowledged_at=at,
+                acknowledged_by=event.by, due_at=event.due.at if event.due else None,
+            )  # fmt: skip
             return _moved(state, version, at, escalations=escalations, custodian=event.custodian)
         case e.EscalationResolved():
-            escalations = tuple(
-                replace(x, state=EscalationState.RESOLVED, disposition=event.disposition)
-                if x.id == event.escalation
-                else x
-                for x in state.escalations
-            )
+            escalations = _changed(
+                state, event.escalation, state=EscalationState.RESOLVED, resolved_at=at,
+                disposition=event.disposition, due_at=None,
+            )  # fmt: skip
             return _moved(state, version, at, escalations=escalations)
         case e.NoteAdded():
             return replace(state, version=version, updated_at=at)
@@ -228,6 +282,7 @@ def _submitted(entry: JournalEntry, event: e.ReferralSubmitted) -> Referral:
         consent_basis=event.consent_basis,
         submitted_at=entry.occurred_at,
         updated_at=entry.occurred_at,
+        unregistered=event.unregistered,
     )
 
 
@@ -237,6 +292,13 @@ def _answered(
     return tuple(
         replace(h, state=answer, answered_at=at) if h.id == handoff_id else h
         for h in state.handoffs
+    )
+
+
+def _changed(state: Referral, escalation_id: UUID, **changes: object) -> tuple[Escalation, ...]:
+    return tuple(
+        replace(x, **changes) if x.id == escalation_id else x  # type: ignore[arg-type]
+        for x in state.escalations
     )
 
 

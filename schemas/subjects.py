@@ -31,6 +31,12 @@ def durable(service: str, ward: str) -> str:
     return f"{service}-{ward}"
 
 
+def grew(ward: str, what: str) -> str:
+    """A word without content, so that whoever shows ``what`` looks again: ``escalations``, or
+    ``inbox.<agency>``. Not durable: whoever misses it looks again a little later anyway."""
+    return f"tsunagu.{ward}.grew.{what}"
+
+
 def query(ward: str, service: str, question: str) -> str:
     return f"tsunagu.{ward}.query.{service}.{question}"
 

@@ -26,7 +26,24 @@ WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun"
 MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
 
 
-class Span(Frozen):
+class Dated(Frozen):
+    """What holds for a time (適用期間), both days included; none: since ever, or until further notice."""
+
+    valid_from: date | None = None
+    valid_to: date | None = None
+
+    def holds_on(self, day: date) -> bool:
+        return (self.valid_from is None or self.valid_from <= day) and (
+            self.valid_to is None or day <= self.valid_to
+        )
+
+    def meets(self, other: "Dated") -> bool:
+        """Whether there is a day on which both hold."""
+        begins = max(self.valid_from or date.min, other.valid_from or date.min)
+        return begins <= min(self.valid_to or date.max, other.valid_to or date.max)
+
+
+class Span(Dated):
     """Opening hours on some weekdays (開所時間), as time since midnight; ``close`` itself is closed."""
 
     days: tuple[Weekday, ...]
@@ -34,14 +51,16 @@ class Span(Frozen):
     close: ClockTime
 
 
-class ClosedPeriod(Frozen):
+class ClosedPeriod(Dated):
     """Days of every year on which nobody is there (年末年始), both ends included."""
 
     first: MonthDay
     last: MonthDay
 
     def contains(self, day: date) -> bool:
-        at = f"{day:%m-%d}"
+        if not self.holds_on(day):
+            return False
+        at = day.isoformat()[5:]
         if self.first <= self.last:
             return self.first <= at <= self.last
         return at >= self.first or at <= self.last
@@ -56,11 +75,12 @@ class Hours(Frozen):
     closed: tuple[ClosedPeriod, ...] = ()
 
     def on(self, day: date, *, is_holiday: bool) -> tuple[Span, ...]:
-        """The opening hours of one day, earliest first. Whether it is a 祝日 the caller knows."""
+        """The opening hours of one day, earliest first, as they hold on it. Whether it is a 祝日 the caller knows."""
         if (is_holiday and not self.holidays) or any(p.contains(day) for p in self.closed):
             return ()
         weekday = WEEKDAYS[day.weekday()]
-        return tuple(sorted((s for s in self.week if weekday in s.days), key=lambda s: s.open))
+        spans = (s for s in self.week if weekday in s.days and s.holds_on(day))
+        return tuple(sorted(spans, key=lambda s: s.open))
 
 
 class Agency(Frozen):

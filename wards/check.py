@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from schemas.codes import AgencyKind
 from wards.agencies import Agency
+from wards.check_calls import CALL_RULES
 from wards.check_map import MAP_RULES
 from wards.fault import Fault
 from wards.model import VOCABULARIES, Ward
@@ -38,6 +39,7 @@ def _unique(ward: Ward) -> Iterator[Fault]:
     names: dict[str, tuple[str, Sequence[str]]] = {
         "agencies": ("id", [a.id for a in ward.agencies]),
         "districts": ("id", [d.id for d in ward.districts]),
+        "desks": ("id", [d.id for d in ward.desks]),
         "town_aliases": ("written", [a.written for a in ward.town_aliases]),
         **{k: ("code", [t.code for t in getattr(ward, k)]) for k in VOCABULARIES},
     }
@@ -128,5 +130,6 @@ RULES: tuple[Callable[[Ward], Iterator[Fault]], ...] = (
     _agencies,
     _hubs,
     _actions,
+    *CALL_RULES,
     *MAP_RULES,
 )

@@ -12,8 +12,9 @@ from pydantic import Field, PositiveInt
 from schemas.codes import AgencyKind
 from wards.agencies import Agency
 from wards.boundaries import Blocks, Chome, Share, TownChome, draw
+from wards.escalation import Calls, Desk, EscalationReason
 from wards.frozen import Frozen, Id, Number, Words
-from wards.terms import ConsentBasis, DeclineReason, EscalationReason, RequestedAction, Term
+from wards.terms import ConsentBasis, DeclineReason, RequestedAction, Term
 
 
 class District(Frozen):
@@ -101,6 +102,8 @@ class Ward(Frozen):
     requested_actions: tuple[RequestedAction, ...]
     escalation_reasons: tuple[EscalationReason, ...]
     service_codes: tuple[Term, ...]
+    calls: Calls
+    desks: tuple[Desk, ...]
     agencies: tuple[Agency, ...]
     districts: tuple[District, ...]
     town_aliases: tuple[TownAlias, ...] = ()
@@ -133,6 +136,18 @@ class Ward(Frozen):
 
     def agency(self, agency_id: str) -> Agency | None:
         return self._agencies.get(agency_id)
+
+    def desk(self, desk_id: str) -> Desk | None:
+        return next((d for d in self.desks if d.id == desk_id), None)
+
+    def reason(self, code: str) -> EscalationReason | None:
+        """What the ward says of a reason to call the core centre."""
+        return next((r for r in self.escalation_reasons if r.code == code), None)
+
+    def desks_of(self, reason: EscalationReason) -> tuple[Desk, ...]:
+        """The desks that a call of this reason goes to, in order."""
+        wanted = reason.desks or self.calls.desks
+        return tuple(desk for desk in map(self.desk, wanted) if desk is not None)
 
     def district(self, district_id: str) -> District | None:
         return next((d for d in self.districts if d.id == district_id), None)

@@ -5,9 +5,9 @@ What the code branches on lives in ``schemas.codes``; what a ward may word or ex
 
 from typing import Self
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import PositiveInt, model_validator
 
-from schemas.codes import ClockKind, SaidBy, Urgency
+from schemas.codes import ClockKind, SaidBy
 from wards.frozen import Code, Frozen, Words
 
 
@@ -60,24 +60,3 @@ class Deadline(Frozen):
         if (self.minutes is None) == (self.days is None):
             raise ValueError("either minutes or days, not both")
         return self
-
-
-class UrgencyDeadline(Deadline):
-    """A deadline for one urgency, where it differs from the reason's own."""
-
-    urgency: Urgency
-
-
-class EscalationReason(Term):
-    """A call to the core centre (エスカレーション), its clock, and what follows."""
-
-    acknowledge: Deadline
-    by_urgency: tuple[UrgencyDeadline, ...] = ()
-    restricted: bool = Field(default=False)
-    """Only named readers may open it (虐待など)."""
-    then_ja: Words
-    then_en: Words
-
-    def deadline(self, urgency: Urgency) -> Deadline:
-        """Until when the core centre must acknowledge a call of this urgency."""
-        return next((d for d in self.by_urgency if d.urgency is urgency), self.acknowledge)

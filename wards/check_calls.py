@@ -1,0 +1,111 @@
+"""What must hold of a ward's clocks and desks (上申の決まり), beyond the shape of each field."""
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
+
+from schemas.base import NETWORK
+from schemas.codes import AgencyKind, ClockKind, Urgency
+from wards.agencies import WEEKDAYS, Hours
+from wards.escalation import Desk, WhenCase
+from wards.fault import Fault
+from wards.model import Vocabulary, Ward
+from wards.places import Path
+
+
+def _calls(ward: Ward) -> Iterator[Fault]:
+    """Every clock has a length for every urgency, and every desk, agency and code is there."""
+    agencies = {agency.id for agency in ward.agencies}
+    desks = {desk.id for desk in ward.desks}
+    for key, clocks in (("answer", ward.calls.answer), ("resolve", ward.calls.resolve)):
+        if sorted(c.urgency for c in clocks) != sorted(Urgency):
+            yield Fault(
+                ("calls", key), "緊急度ごとに一つずつ要ります", "needs one for each urgency"
+            )
+    known: list[tuple[Path, Sequence[str], set[str]]] = [
+        (("calls", "desks"), ward.calls.desks, desks)
+    ]
+    for index, desk in enumerate(ward.desks):
+        known.append((("desks", index, "agency"), [desk.agency], agencies))
+        known.append((("desks", index, "staffed_by"), desk.staffed_by, agencies))
+        known.append((("desks", index, "assumed"), desk.assumed, set(Desk.model_fields)))
+    for index, asked in enumerate(ward.calls.candidates):
+        at: Path = ("calls", "candidates", index)
+        known.append(((*at, "function"), [asked.function], {t.code for t in ward.functions}))
+        known.append(((*at, "agencies"), asked.agencies, agencies))
+    for index, reason in enumerate(ward.escalation_reasons):
+        known.append((("escalation_reasons", index, "desks"), reason.desks, desks))
+        for place, condition in enumerate(reason.when):
+            if isinstance(condition, WhenCase):
+                at = ("escalation_reasons", index, "when", place, "of")
+                known += _patterns(ward, condition, at)
+    for where, values, allowed in known:
+        for value in values:
+            if value not in allowed:
+                yield Fault(where, f"「{value}」は知られていません", f"{value!r} is not known")
+
+
+def _patterns(
+    ward: Ward, condition: WhenCase, at: Path
+) -> Iterator[tuple[Path, Sequence[str], set[str]]]:
+    vocabularies: tuple[Vocabulary, ...] = (
+        "functions",
+        "requested_actions",
+        "topics",
+        "consent_bases",
+    )
+    for index, pattern in enumerate(condition.of):
+        for key in vocabularies:
+            codes = {term.code for term in getattr(ward, key)}
+            yield (*at, index, key), getattr(pattern, key), codes
+
+
+def _somebody_is_called(ward: Ward) -> Iterator[Fault]:
+    """A call on the wall clock must find a desk that never closes, and the core centre's own branch a
+    desk at which its people do not sit."""
+    always = {desk.id for desk in ward.desks if _never_closes(desk.hours)}
+    core = {agency.id for agency in ward.agencies if agency.kind is AgencyKind.CORE}
+    branches = [agency.id for agency in ward.agencies if agency.branch_of in core]
+    for index, reason in enumerate(ward.escalation_reasons):
+        at: Path = ("escalation_reasons", index)
+        desks = ward.desks_of(reason)
+        clocks = (reason.acknowledge, *reason.by_urgency)
+        if any(c.clock is ClockKind.WALL for c in clocks) and not always & {d.id for d in desks}:
+            yield Fault(
+                (*at, "desks"),
+                "いつでも応じる窓口が一つは要ります",
+                "a call by the wall clock needs a desk that never closes",
+            )
+        for branch in branches:
+            if desks and all(branch in desk.staff for desk in desks):
+                yield Fault(
+                    (*at, "desks"),
+                    f"「{branch}」の件が自分自身に戻ります",
+                    f"{branch!r} would call itself",
+                )
+
+
+def _network_is_nobodys_name(ward: Ward) -> Iterator[Fault]:
+    for index, agency in enumerate(ward.agencies):
+        if agency.id == NETWORK:
+            yield Fault(
+                ("agencies", index, "id"),
+                "この名前はネットワーク自身のものです",
+                "this name is the network's own",
+            )
+
+
+def _never_closes(hours: Hours) -> bool:
+    whole_day = {
+        day
+        for span in hours.week
+        if span.open == timedelta(0) and span.close == timedelta(hours=24)
+        for day in span.days
+    }
+    return whole_day == set(WEEKDAYS) and hours.holidays and not hours.closed
+
+
+CALL_RULES: tuple[Callable[[Ward], Iterator[Fault]], ...] = (
+    _calls,
+    _somebody_is_called,
+    _network_is_nobodys_name,
+)
