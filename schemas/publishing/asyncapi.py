@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from schemas import queries as q
 from schemas import subjects
 from schemas.base import JsonObject
-from schemas.commands import ACTION_TYPES, Answer, Command
+from schemas.commands import Answer, Command
 from schemas.events import EVENT_TYPES
 from schemas.journal import JournalEntry
-from schemas.publishing.messages import Message, says
+from schemas.publishing.messages import ACTIONS, Message, says
 from schemas.publishing.words import TITLES
 
 
@@ -35,6 +35,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "list", q.ListReferrals, q.Told),
     Question("referral", "answer", q.ReadAnswer, q.Told),
     Question("referral", "locate", q.Locate, q.Told),
+    Question("referral", "escalations", q.ListEscalations, q.Told),
     Question("delivery", "inbox", q.ReadInbox, q.Told),
     *(
         Question(service, "status", q.AskStatus, q.ServiceStatus)
@@ -61,6 +62,8 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
         "commands": _commands_channel(),
         "answers": _channel(None, "コマンドへの答え / Answers to commands", Answer),
         "journals": _journals_channel(),
+        "escalations.grew": _grew_channel("escalations", "見張り / The board of escalations"),
+        "inbox.grew": _grew_channel("inbox.{agency}", "受信箱 / An agency's inbox", agency=_AGENCY),
         "replies": _channel(None, "照会への答え / Replies to questions", *replies.values()),
         **{f"{x.service}.{x.name}": _question_channel(x) for x in questions},
     }
@@ -70,6 +73,10 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
         "referral.sends.journals": _operation("send", "journals", JournalEntry),
         "delivery.receives.journals": _operation("receive", "journals", JournalEntry),
         "audit.receives.journals": _operation("receive", "journals", JournalEntry),
+        "referral.says.escalations.grew": {"action": "send", **_on("escalations.grew", _GREW)},
+        "delivery.says.inbox.grew": {"action": "send", **_on("inbox.grew", _GREW)},
+        "intake.hears.escalations.grew": {"action": "receive", **_on("escalations.grew", _GREW)},
+        "intake.hears.inbox.grew": {"action": "receive", **_on("inbox.grew", _GREW)},
     }
     # Intake waits on the subject that it names in the command's header, for a while.
     at_header = {"location": f"$message.header#/{subjects.REPLY_TO}"}
@@ -84,13 +91,14 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
             operations[f"{asker}.asks.{channel}"] = asks
     said: list[type[BaseModel]] = [Command, Answer, JournalEntry, *replies.values()]
     said += [question.asked for question in questions]
+    messages = {model.__name__: _message(model) for model in said}
     return {
         "asyncapi": "3.0.0",
         "info": _INFO,
         "defaultContentType": "application/json",
         "channels": channels,
         "operations": operations,
-        "components": {"messages": {model.__name__: _message(model) for model in said}},
+        "components": {"messages": {**messages, _GREW: _GREW_MESSAGE}},
     }
 
 
@@ -102,7 +110,7 @@ def _commands_channel() -> JsonObject:
     )
     action = {
         "description": "何を求めるか / what is asked",
-        "enum": [says(kind) for kind in ACTION_TYPES],
+        "enum": [says(kind) for kind in ACTIONS],
     }
     channel["parameters"] = {**_WARD, "action": action}
     channel["x-jetstream"] = {
@@ -134,6 +142,15 @@ def _journals_channel() -> JsonObject:
     return channel
 
 
+def _grew_channel(what: str, title: str, **parameters: JsonObject) -> JsonObject:
+    return {
+        "address": subjects.grew("{ward}", what),
+        "title": f"{title}: 増えた / grew",
+        "messages": {_GREW: {"$ref": f"#/components/messages/{_GREW}"}},
+        "parameters": {**_WARD, **parameters},
+    }
+
+
 def _question_channel(x: Question) -> JsonObject:
     address = subjects.query("{ward}", x.service, x.name)
     return {**_channel(address, TITLES[x.asked.__name__], x.asked), "parameters": _WARD}
@@ -141,6 +158,18 @@ def _question_channel(x: Question) -> JsonObject:
 
 _WARD = {
     "ward": {"description": "区の 6 桁コード / the ward's 6-digit code", "examples": ["131059"]}
+}
+_AGENCY = {"description": "機関の ID / agency", "examples": ["hub-motofuji"]}
+_GREW = "Grew"
+_GREW_MESSAGE = {
+    "name": "grew",
+    "title": "増えた（中身なし） / Grew, without content",
+    "description": (
+        "見ている人のために、もう一度見に行く合図です。保存されず、届かなくても少し後に見に行きます。\n\n"
+        "Whoever shows it looks again. Not durable: whoever misses it looks again a little later."
+    ),
+    "contentType": "text/plain",
+    "payload": {"type": "string", "maxLength": 0},
 }
 
 
@@ -157,15 +186,15 @@ def _operation(
     reply: type[BaseModel] | None = None,
     reply_channel: str = "",
 ) -> JsonObject:
-    operation: JsonObject = {"action": action, **_on(channel, model)}
+    operation: JsonObject = {"action": action, **_on(channel, model.__name__)}
     if reply is not None:
-        operation["reply"] = _on(reply_channel, reply)
+        operation["reply"] = _on(reply_channel, reply.__name__)
     return operation
 
 
-def _on(channel: str, model: type[BaseModel]) -> JsonObject:
+def _on(channel: str, message: str) -> JsonObject:
     at = f"#/channels/{channel}"
-    return {"channel": {"$ref": at}, "messages": [{"$ref": f"{at}/messages/{model.__name__}"}]}
+    return {"channel": {"$ref": at}, "messages": [{"$ref": f"{at}/messages/{message}"}]}
 
 
 _HEADERS = {

@@ -8,22 +8,27 @@ from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
 from schemas.base import JsonObject
 from schemas.publishing.field_words import FIELDS
-from schemas.publishing.messages import Message
+from schemas.publishing.messages import INTERNAL, Message, says
 from schemas.publishing.words import TITLES, VALUES
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class _Untitled(GenerateJsonSchema):
-    """Without the titles that pydantic makes up from field names."""
+class _Published(GenerateJsonSchema):
+    """Without the titles that pydantic makes up from field names, and without what nobody may send."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:
         return False
 
+    def tagged_union_schema(self, schema: Any) -> Any:
+        internal = {says(kind) for kind in INTERNAL}
+        choices = {tag: one for tag, one in schema["choices"].items() if tag not in internal}
+        return super().tagged_union_schema({**schema, "choices": choices})
+
 
 def message_schema(message: Message) -> JsonObject:
     """One message with everything it is made of, so that one file is enough to check by."""
-    schema = message.model.model_json_schema(mode="validation", schema_generator=_Untitled)
+    schema = message.model.model_json_schema(mode="validation", schema_generator=_Published)
     parts: JsonObject = schema.pop("$defs", {})
     document = {"$schema": DIALECT, "$id": message.id, **_worded(message.model.__name__, schema)}
     if parts:
@@ -36,7 +41,7 @@ def component_schemas(models: Iterable[type[BaseModel]]) -> JsonObject:
     _, document = models_json_schema(
         [(model, "validation") for model in models],
         ref_template="#/components/schemas/{model}",
-        schema_generator=_Untitled,
+        schema_generator=_Published,
     )
     return {name: _worded(name, part) for name, part in document["$defs"].items()}
 

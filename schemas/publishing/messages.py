@@ -34,6 +34,11 @@ class Message:
         return f"{self.name}.v{self.version}.json"
 
 
+INTERNAL: tuple[type[commands.Asked], ...] = (commands.StrikeClock,)
+"""What the deciding service asks of itself. Nobody may send it, so it is published nowhere."""
+
+ACTIONS = tuple(kind for kind in commands.ACTION_TYPES if kind not in INTERNAL)
+
 ENVELOPES: tuple[type[BaseModel], ...] = (commands.Command, commands.Answer, JournalEntry)
 QUERIES: tuple[type[BaseModel], ...] = (
     queries.ReadReferral,
@@ -41,6 +46,7 @@ QUERIES: tuple[type[BaseModel], ...] = (
     queries.ListReferrals,
     queries.ReadAnswer,
     queries.Locate,
+    queries.ListEscalations,
     queries.ReadInbox,
     queries.Told,
     queries.AskStatus,
@@ -55,6 +61,8 @@ SENT: tuple[type[partner.Sent], ...] = (
     partner.Completion,
     partner.Ruling,
     partner.EscalationCall,
+    partner.Acknowledgement,
+    partner.Resolution,
     partner.Note,
     partner.Closing,
     partner.Cancelling,
@@ -63,6 +71,7 @@ SENT: tuple[type[partner.Sent], ...] = (
 GIVEN: tuple[type[partner.Given], ...] = (
     partner.ReferralGiven,
     partner.ReferralList,
+    partner.EscalationList,
     partner.HistoryGiven,
     partner.InboxGiven,
     partner.CloudEvent,
@@ -74,7 +83,7 @@ MESSAGES: tuple[Message, ...] = tuple(
     Message(model)
     for model in (
         *ENVELOPES,
-        *commands.ACTION_TYPES,
+        *ACTIONS,
         *events.EVENT_TYPES,
         *QUERIES,
         *SENT,

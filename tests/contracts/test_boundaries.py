@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 import runtime
 import schemas
 import services
-from schemas import codes, commands, events, journal, partner, queries, sealed
+from schemas import codes, commands, due, events, journal, partner, queries, sealed
 from schemas.publishing.messages import reader
 from tests.contracts.samples import samples
 
@@ -24,7 +24,7 @@ PURE = {
 }  # fmt: skip
 # They put the services together, so they may know all of them.
 EXEMPT = {"cli.py", "demo.py", "publish.py", "supervisor.py"}
-MODULES = (codes, commands, events, journal, partner, queries, sealed)
+MODULES = (codes, commands, due, events, journal, partner, queries, sealed)
 
 
 def folder(package: ModuleType) -> Path:

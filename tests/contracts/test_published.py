@@ -10,7 +10,7 @@ from faststream.specification.asyncapi.v3_0_0.schema import ApplicationSchema
 from schemas import subjects
 from schemas.commands import ACTION_TYPES
 from schemas.events import EVENT_TYPES
-from schemas.publishing.messages import reader, says
+from schemas.publishing.messages import ACTIONS, INTERNAL, reader, says
 from services import publish
 from tests.contracts.samples import BY_NAME
 
@@ -51,7 +51,7 @@ def test_every_message_says_what_it_is(name: str) -> None:
 
 
 def test_every_action_and_event_is_published_and_read_by_its_type() -> None:
-    for kind in (*ACTION_TYPES, *EVENT_TYPES):
+    for kind in (*ACTIONS, *EVENT_TYPES):
         schema = published(f"{says(kind)}.v1.json")
         assert schema["properties"]["type"]["const"] == says(kind)
         assert "type" in schema["required"]
@@ -59,6 +59,19 @@ def test_every_action_and_event_is_published_and_read_by_its_type() -> None:
     actions, events = reader(BY_NAME["add_note"]), reader(BY_NAME["note_added"])
     assert _types(actions) == {says(kind) for kind in ACTION_TYPES}
     assert _types(events) == {says(kind) for kind in EVENT_TYPES}
+
+
+def test_what_the_deciding_service_asks_of_itself_is_published_nowhere() -> None:
+    assert set(ACTION_TYPES) == {*ACTIONS, *INTERNAL}
+    assert [says(kind) for kind in INTERNAL] == ["strike_clock"]
+    for kind in INTERNAL:
+        assert f"{says(kind)}.v1.json" not in PUBLISHED
+        for name, text in PUBLISHED.items():
+            assert says(kind).encode() not in text, name
+            assert kind.__name__.encode() not in text, name
+    # All others are still what a command may hold.
+    actions = published("command.v1.json")["properties"]["action"]["oneOf"]
+    assert {one["$ref"].split("/")[-1] for one in actions} == {k.__name__ for k in ACTIONS}
 
 
 def _types(adapter: Any) -> set[str]:
@@ -76,8 +89,11 @@ def test_the_asyncapi_document_is_one() -> None:
                 channel, message = at.split("/")[2], reference["$ref"].split("/")[-1]
                 assert reference["$ref"] == f"{at}/messages/{message}"
                 assert message in channels[channel]["messages"]
-    for message in document["components"]["messages"].values():
-        assert message["payload"]["$ref"].removeprefix("./") in PUBLISHED
+    for name, message in document["components"]["messages"].items():
+        if name == "Grew":
+            assert message["payload"]["maxLength"] == 0
+        else:
+            assert message["payload"]["$ref"].removeprefix("./") in PUBLISHED
     for channel in channels.values():
         named = set(channel.get("parameters", {}))
         assert named == {
@@ -96,3 +112,8 @@ def test_the_bus_is_documented_with_its_streams_and_headers() -> None:
     asked = {address["address"] for address in channels.values()}
     assert subjects.journal_again("{ward}", "referral") in asked
     assert subjects.query("{ward}", "delivery", "inbox") in asked
+    assert subjects.query("{ward}", "referral", "escalations") in asked
+    assert subjects.grew("{ward}", "escalations") in asked
+    assert subjects.grew("{ward}", "inbox.{agency}") in asked
+    actions = channels["commands"]["parameters"]["action"]["enum"]
+    assert {"acknowledge_escalation", "resolve_escalation"} <= set(actions)
