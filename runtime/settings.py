@@ -8,6 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+_PATHS = ("home", "ward", "nats_password_file", "clock_shift", "smtp_password_file")
+_SMTP_TLS = ("starttls", "tls", "none")
+
 
 class SettingsError(ValueError):
     """A setting is missing or makes no sense; the text names it."""
@@ -17,7 +20,15 @@ class SettingsError(ValueError):
 class Settings:
     """``home``: what a running network keeps. ``database``: an SQLAlchemy URL with ``{service}`` for
     the service's name; empty means one SQLite file per service under ``home``. ``nats_url`` may hold
-    several addresses, separated by commas. ``replicas``: of each JetStream stream (3 in a cluster)."""
+    several addresses, separated by commas. ``replicas``: of each JetStream stream (3 in a cluster).
+
+    ``clock_shift``: a file with seconds to add to the host's clock, for demonstrations and tests
+    (``runtime.clock.shift`` writes it).
+
+    ``smtp``: ``host:port`` of the mail server; empty means no mail is sent. ``mail_from``: the
+    sender's address. ``smtp_user``: empty means no login; ``smtp_password_file`` holds its password.
+    ``smtp_tls``: ``starttls`` (asked for on a plain connection), ``tls`` (from the first byte) or
+    ``none`` (a server on the same host)."""
 
     home: Path = Path(".tsunagu")
     ward: Path | None = None
@@ -28,6 +39,12 @@ class Settings:
     replicas: int = 1
     host: str = "127.0.0.1"
     port: int = 8700
+    clock_shift: Path | None = None
+    smtp: str = ""
+    mail_from: str = ""
+    smtp_user: str = ""
+    smtp_password_file: Path | None = None
+    smtp_tls: str = "starttls"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -37,12 +54,14 @@ class Settings:
             value = environment.get(name)
             if value is None or value == "":
                 continue
-            if field.name in ("home", "ward", "nats_password_file"):
+            if field.name in _PATHS:
                 given[field.name] = Path(value)
             elif field.name in ("replicas", "port"):
                 if not value.isdecimal():
                     raise SettingsError(f"{name} must be a whole number")
                 given[field.name] = int(value)
+            elif field.name == "smtp_tls" and value not in _SMTP_TLS:
+                raise SettingsError(f"{name} must be one of {', '.join(_SMTP_TLS)}")
             else:
                 given[field.name] = value
         return cls(**given)  # type: ignore[arg-type]  # the loop above made each the field's type

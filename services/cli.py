@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from runtime.clock import SystemClock
+from runtime.clock import clock_of
 from runtime.keys import KeyFileError
 from runtime.observability import log, start_logging
 from runtime.settings import Settings
@@ -94,7 +94,7 @@ def serve(service: str) -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     try:
-        _run(module.run(settings, ward, SystemClock()))
+        _run(module.run(settings, ward, clock_of(settings)))
     except KeyboardInterrupt:
         pass
     except KeyFileError as error:

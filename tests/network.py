@@ -16,6 +16,7 @@ import time
 import tomllib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import httpx
 import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
+from runtime.clock import shift, shifted
 from runtime.nats_server import free_port
 from runtime.settings import Settings
 from services.supervisor import SERVICES, Network
@@ -47,8 +49,21 @@ class _Supervised(Network):
 class RunningNetwork:
     """Started and ready when made; ``stop`` it, and ``start`` it again in the same home."""
 
-    def __init__(self, home: Path, *, database: str = "", keep_down: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        database: str = "",
+        keep_down: tuple[str, ...] = (),
+        clock_shift: bool = False,
+    ) -> None:
+        """``clock_shift``: its processes go by a clock that ``move_clock`` moves."""
         self.settings = Settings(home=home, database=database, port=free_port())
+        if clock_shift:
+            file = home.resolve() / "clock_shift"
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            shift(file, shifted(file))
+            self.settings = replace(self.settings, clock_shift=file)
         self._partners: dict[str, Partner] = {}
         self._engines: dict[str, sa.Engine] = {}
         self.start(keep_down=keep_down)
@@ -144,6 +159,14 @@ class RunningNetwork:
         finally:
             if _alive(pid):
                 resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+    def move_clock(self, by: timedelta) -> None:
+        """For all its processes, at once: the time passes. By less than nothing: the host's clock
+        is set back."""
+        file = self.settings.clock_shift
+        if file is None:
+            raise ValueError("made without clock_shift=True")
+        shift(file, shifted(file) + by.total_seconds())
 
     # -- asking it --------------------------------------------------------------------------------
 
