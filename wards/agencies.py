@@ -75,12 +75,16 @@ class Hours(Frozen):
     closed: tuple[ClosedPeriod, ...] = ()
 
     def on(self, day: date, *, is_holiday: bool) -> tuple[Span, ...]:
-        """The opening hours of one day, earliest first, as they hold on it. Whether it is a 祝日 the caller knows."""
-        if (is_holiday and not self.holidays) or any(p.contains(day) for p in self.closed):
-            return ()
+        """The opening hours that hold on one day, earliest first. Whether it is a 祝日 the caller
+        knows."""
         weekday = WEEKDAYS[day.weekday()]
-        spans = (s for s in self.week if weekday in s.days and s.holds_on(day))
-        return tuple(sorted(spans, key=lambda s: s.open))
+        spans = [span for span in self.week if weekday in span.days and span.holds_on(day)]
+        if not spans or (is_holiday and not self.holidays):
+            return ()
+        for period in self.closed:
+            if period.contains(day):
+                return ()
+        return tuple(sorted(spans, key=lambda span: span.open))
 
 
 class Agency(Frozen):

@@ -4,9 +4,10 @@ Each rule looks at a whole ward and yields its mistakes; none stops at the first
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from datetime import date
 
 from schemas.codes import AgencyKind
-from wards.agencies import Agency
+from wards.agencies import Agency, Dated, Hours
 from wards.check_calls import CALL_RULES
 from wards.check_map import MAP_RULES
 from wards.fault import Fault
@@ -84,20 +85,59 @@ def _agencies(ward: Ward) -> Iterator[Fault]:
                     )
         if agency.valid_to is not None and agency.valid_to < agency.valid_from:
             yield Fault((*at, "valid_to"), "終了日が開始日より前です", "it ends before it begins")
-        yield from _hours(agency, (*at, "hours", "week"))
 
 
-def _hours(agency: Agency, at: Path) -> Iterator[Fault]:
-    week = agency.hours.week
-    for index, span in enumerate(week):
+def _opening_hours(ward: Ward) -> Iterator[Fault]:
+    for index, agency in enumerate(ward.agencies):
+        at: Path = ("agencies", index, "hours")
+        since = max(agency.valid_from, ward.valid_from)
+        yield from _well_formed(agency.hours, at)
+        yield from _opens(agency.hours, since, at)
+    for index, desk in enumerate(ward.desks):
+        at = ("desks", index, "hours")
+        yield from _well_formed(desk.hours, at)
+        yield from _opens(desk.hours, ward.valid_from, at)
+
+
+def _well_formed(hours: Hours, at: Path) -> Iterator[Fault]:
+    held: list[tuple[str, Sequence[Dated]]] = [("week", hours.week), ("closed", hours.closed)]
+    for key, all_of_them in held:
+        for index, dated in enumerate(all_of_them):
+            if dated.valid_from and dated.valid_to and dated.valid_to < dated.valid_from:
+                yield Fault(
+                    (*at, key, index), "終了日が開始日より前です", "it ends before it begins"
+                )
+    for index, span in enumerate(hours.week):
+        here = (*at, "week", index)
         if span.close <= span.open:
-            yield Fault(
-                (*at, index), "終了時刻が開始時刻以前です", "the hours end before they begin"
-            )
-        for other in week[:index]:
-            both = set(span.days) & set(other.days)
+            yield Fault(here, "終了時刻が開始時刻以前です", "the hours end before they begin")
+        for other in hours.week[:index]:
+            both = set(span.days) & set(other.days) and span.meets(other)
             if both and span.open < other.close and other.open < span.close:
-                yield Fault((*at, index), "開所時間が重なっています", "two opening hours overlap")
+                yield Fault(here, "開所時間が重なっています", "two opening hours overlap")
+
+
+def _opens(hours: Hours, since: date, at: Path) -> Iterator[Fault]:
+    """A clock that runs in these hours must come to an end: whenever they change, they open within a
+    year, holidays aside. So hours that end must be followed by others, even those of an agency that
+    leaves on the same day: somebody may still be waiting for it."""
+    ends = [s.valid_to for s in hours.week if s.valid_to and s.valid_to < date.max]
+    closures = [period.valid_from for period in hours.closed if period.valid_from]
+    changes = {day.toordinal() for day in closures} | {day.toordinal() + 1 for day in ends}
+    first = since.toordinal()
+    for change in sorted({first, *(change for change in changes if change > first)}):
+        if not _opens_within_a_year(hours, change):
+            never_closed = hours.model_copy(update={"closed": ()})
+            key = "closed" if _opens_within_a_year(never_closed, change) else "week"
+            yield Fault(
+                (*at, key), "一年を通して開所日がありません", "not open on any day for a year"
+            )
+            return
+
+
+def _opens_within_a_year(hours: Hours, first: int) -> bool:
+    year = range(first, min(first + 366, date.max.toordinal() + 1))
+    return any(hours.on(date.fromordinal(day), is_holiday=False) for day in year)
 
 
 def _hubs(ward: Ward) -> Iterator[Fault]:
@@ -128,6 +168,7 @@ RULES: tuple[Callable[[Ward], Iterator[Fault]], ...] = (
     _unique,
     _one_core,
     _agencies,
+    _opening_hours,
     _hubs,
     _actions,
     *CALL_RULES,
