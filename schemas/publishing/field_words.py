@@ -101,10 +101,10 @@ FIELDS: dict[str, str] = {
         "how it ends"
     ),
     "Resolution.to": "つなぐ先・戻す先 / whom it is handed on or returned to",
-    "change": "記録のうち最新の変化の番号 / place of its newest change in the journal",
+    "change": "最新の変化の番号（上申全体での通し） / number of its newest change, among all escalations",
     "BurningGiven.number": "受付番号（電話で伝える番号） / the number people say on the phone",
     "BurningGiven.code": "上申の理由 E01〜E13 / reason",
-    "EscalationList.head": "この答えが知る記録の末尾 / the place up to which the answer knows the journal",
+    "EscalationList.head": "この答えが知る最新の変化の番号 / the newest change that the answer knows of",
     "EscalationList.next": "続き（より前の変化）があれば、その頁を求める値 / for the next page, of earlier changes",
     "candidates": "候補の地区 / districts it may be",
     # what partners get

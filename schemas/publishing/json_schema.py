@@ -23,7 +23,8 @@ class _Published(GenerateJsonSchema):
     def tagged_union_schema(self, schema: Any) -> Any:
         internal = {says(kind) for kind in INTERNAL}
         choices = {tag: one for tag, one in schema["choices"].items() if tag not in internal}
-        return super().tagged_union_schema({**schema, "choices": choices})
+        without: Any = {**schema, "choices": choices}
+        return super().tagged_union_schema(without)
 
 
 def message_schema(message: Message) -> JsonObject:

@@ -17,7 +17,15 @@ from schemas.base import JsonObject
 from schemas.outside import JAPAN, cloud_event, local_text
 from schemas.referral import Referral, referral_adapter
 from services.audit import ledger
-from services.audit.replay import History, ReplayError, fold_ward, read_entries, replay, sentence
+from services.audit.replay import (
+    History,
+    Names,
+    ReplayError,
+    fold_ward,
+    read_entries,
+    replay,
+    sentence,
+)
 from services.audit.verify import verify as verify_rows
 from services.audit.verify_report import Finding, Kind, Report
 from services.audit.verify_sqlite import verify_file
@@ -29,7 +37,7 @@ class OneReferral:
     """One referral's history, for people and for programs."""
 
     history: History
-    names: dict[str, str]
+    names: Names
 
     def document(self) -> JsonObject:
         history = self.history
@@ -50,24 +58,21 @@ class OneReferral:
         state = self.history.state
         out.print(
             f"[bold]{state.number}[/]  {state.stage.value}  "
-            f"担当 {self._name(state.custodian)} / custodian {state.custodian}",
+            f"担当 {self.names.agency(state.custodian)} / custodian {state.custodian}",
             soft_wrap=True,
         )
         out.print("\n担当の移り変わり / who was responsible")
         for span in self.history.custody:
             until = _moment(span.until) if span.until else "現在 / now"
-            name = self._name(span.custodian)
+            name = self.names.agency(span.custodian)
             out.print(
                 f"  {_moment(span.since)} – {until}  {name} ({span.custodian})", soft_wrap=True
             )
         out.print("\n経過 / history")
         for entry in self.history.entries:
-            ja, en = sentence(entry, self.names)
+            ja, en = sentence(entry, state, self.names)
             at = _moment(entry.occurred_at)
             out.print(f"  {entry.version:>3}  {at}  {ja}  [dim]{en}[/]", soft_wrap=True)
-
-    def _name(self, agency: str) -> str:
-        return self.names.get(agency, agency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class WholeWard:
     """Every referral of the ward as it stood at a moment."""
 
     states: tuple[Referral, ...]
-    names: dict[str, str]
+    names: Names
 
     def document(self) -> JsonObject:
         return {"referrals": [_state(state) for state in self.states]}
@@ -87,7 +92,7 @@ class WholeWard:
             table.add_row(
                 state.number,
                 state.stage.value,
-                self.names.get(state.custodian, state.custodian),
+                self.names.agency(state.custodian),
                 str(state.version),
                 _moment(state.updated_at),
             )
@@ -99,7 +104,10 @@ def replay_ledger(
 ) -> OneReferral | WholeWard | None:
     """One referral, or the whole ward when ``ref`` is None, at a moment (None: now). None when the
     ledger has nothing on it."""
-    names = {agency.id: agency.name for agency in ward.agencies}
+    names = Names(
+        agencies={agency.id: agency.name for agency in ward.agencies},
+        desks={desk.id: desk.name for desk in ward.desks},
+    )
     engine = _open(settings)
     if engine is None:
         return None

@@ -7,11 +7,16 @@ service uses, so a difference between the two is a difference in the records.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from pydantic import ValidationError
 
 from schemas import events as e
+from schemas.base import NETWORK
+from schemas.due import Due
 from schemas.journal import JournalEntry
+from schemas.outside import JAPAN
+from schemas.publishing.words import VALUES
 from schemas.referral import Referral, evolve
 
 
@@ -35,6 +40,20 @@ class History:
     entries: tuple[JournalEntry, ...]
     custody: tuple[Custody, ...]
     state: Referral
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What people call agencies and desks, by id."""
+
+    agencies: dict[str, str]
+    desks: dict[str, str]
+
+    def agency(self, agency: str) -> str:
+        return "つなぐ" if agency == NETWORK else self.agencies.get(agency, agency)
+
+    def desk(self, desk: str) -> str:
+        return self.desks.get(desk, desk)
 
 
 def read_entries(bodies: Iterable[bytes]) -> list[JournalEntry]:
@@ -84,13 +103,10 @@ def fold_ward(bodies: Iterable[bytes], at: datetime | None = None) -> dict[str, 
     return states
 
 
-def sentence(entry: JournalEntry, name: dict[str, str]) -> tuple[str, str]:
-    """What an entry says, in Japanese and English. ``name``: agencies' names by id."""
-
-    def who(agency: str) -> str:
-        return name.get(agency, agency)
-
-    event = entry.event
+def sentence(entry: JournalEntry, state: Referral, names: Names) -> tuple[str, str]:
+    """What an entry says, in Japanese and English. ``state``: the referral then or later, which knows
+    whom a hand-off asked and why an escalation was raised."""
+    who, event = names.agency, entry.event
     match event:
         case e.ReferralSubmitted():
             return (
@@ -103,8 +119,13 @@ def sentence(entry: JournalEntry, name: dict[str, str]) -> tuple[str, str]:
                 f"district {event.district} ({event.basis.value})",
             )
         case e.RulingRequested():
-            names = "・".join(event.candidates)
-            return f"地区が決まらず判定を依頼（候補: {names}）", f"ruling requested: {names}"
+            between = "・".join(event.candidates)
+            return f"地区が決まらず判定を依頼（候補: {between}）", f"ruling requested: {between}"
+        case e.DistrictRuled() if event.revises is not None:
+            return (
+                f"{who(event.by)}が判定を{event.district}に変更",
+                f"{event.by} changed the ruling to {event.district}",
+            )
         case e.DistrictRuled():
             return (
                 f"{who(event.by)}が{event.district}と判定",
@@ -112,9 +133,11 @@ def sentence(entry: JournalEntry, name: dict[str, str]) -> tuple[str, str]:
             )
         case e.HandoffOffered():
             kind = "引き継ぎ" if event.kind.value == "transfer" else "依頼"
+            until, due = _until(event.due)
+            withheld = ("（氏名等は受諾後）", ", person withheld") if event.withheld else ("", "")
             return (
-                f"{who(event.sender)}が{who(event.receiver)}へ{kind}を打診",
-                f"{event.sender} offered a {event.kind.value} to {event.receiver}",
+                f"{who(event.sender)}が{who(event.receiver)}へ{kind}を打診{withheld[0]}{until}",
+                f"{event.sender} offered a {event.kind.value} to {event.receiver}{withheld[1]}{due}",
             )
         case e.HandoffAccepted():
             return (
@@ -127,11 +150,15 @@ def sentence(entry: JournalEntry, name: dict[str, str]) -> tuple[str, str]:
                 f"{event.by} declined ({event.reason}, said by {event.said_by.value})",
             )
         case e.HandoffExpired():
-            return "回答のないまま期限切れ", "expired without an answer"
+            receiver = _receiver(state, event.handoff)
+            late_ja, late = _late(event.overdue_since, entry.occurred_at)
+            return f"{who(receiver)}が無回答、{late_ja}", f"{receiver} did not answer, {late}"
         case e.HandoffWithdrawn():
+            receiver = _receiver(state, event.handoff)
+            because = VALUES["WithdrawnBecause"][event.because]
             return (
-                f"打診を取り下げ（{event.because.value}）",
-                f"withdrawn ({event.because.value})",
+                f"{who(receiver)}への打診を取り下げ（{because}）",
+                f"withdrawn from {receiver} ({event.because.value})",
             )
         case e.HandoffCompleted():
             return (
@@ -139,13 +166,38 @@ def sentence(entry: JournalEntry, name: dict[str, str]) -> tuple[str, str]:
                 f"{event.by} completed ({event.outcome})",
             )
         case e.EscalationRaised():
-            return f"{who(event.by)}が{event.code}を上申", f"{event.by} escalated {event.code}"
-        case e.EscalationAcknowledged():
-            return f"{who(event.by)}が上申を受領", f"{event.by} acknowledged the escalation"
-        case e.EscalationResolved():
+            ja, en = f"{who(event.by)}が{event.code}を上申", f"{event.by} escalated {event.code}"
+            if event.restricted:
+                ja, en = f"{ja}（閲覧制限）", f"{en} (restricted)"
+            if event.overdue_since is not None:
+                was = _moment(event.overdue_since)
+                ja, en = f"{ja}（期限 {was} を超過）", f"{en} (overdue since {was})"
+            if event.desk is not None:
+                ja, en = f"{ja}、{names.desk(event.desk)}へ", f"{en}, to {event.desk}"
+            until, due = _until(event.due)
+            return ja + until, en + due
+        case e.EscalationPassedOn():
+            code = _code(state, event.escalation)
+            late_ja, late = _late(event.overdue_since, entry.occurred_at)
+            until, due = _until(event.due)
             return (
-                f"{who(event.by)}が上申を解決（{event.disposition.value}）",
-                f"{event.by} resolved the escalation ({event.disposition.value})",
+                f"{code}は{late_ja}、{event.level}番目の{names.desk(event.desk)}へ{until}",
+                f"{code}: {late}, passed on to {event.desk} (level {event.level}){due}",
+            )
+        case e.EscalationAcknowledged():
+            code = _code(state, event.escalation)
+            until, due = _until(event.due, "解決の期限", "to resolve by")
+            advice = ("（助言のみ）", " (advice only)") if event.advise_only else ("", "")
+            return (
+                f"{who(event.by)}が{code}に応答{advice[0]}、担当は{who(event.custodian)}{until}",
+                f"{event.by} acknowledged {code}{advice[1]}; custodian is {event.custodian}{due}",
+            )
+        case e.EscalationResolved():
+            code = _code(state, event.escalation)
+            disposition = VALUES["Disposition"][event.disposition]
+            return (
+                f"{who(event.by)}が{code}を解決（{disposition}）",
+                f"{event.by} resolved {code} ({event.disposition.value})",
             )
         case e.NoteAdded():
             return f"{who(event.by)}が記録を追加", f"{event.by} added a note"
@@ -158,3 +210,34 @@ def sentence(entry: JournalEntry, name: dict[str, str]) -> tuple[str, str]:
             return f"{who(event.by)}が取消", f"{event.by} cancelled"
         case e.ReferralReopened():
             return f"{who(event.by)}が再開", f"{event.by} reopened"
+
+
+def _until(due: Due | None, ja: str = "期限", en: str = "due") -> tuple[str, str]:
+    """``、期限 11/24 11:00 開所時間``; nothing where no clock runs."""
+    if due is None:
+        return "", ""
+    at = _moment(due.at)
+    return f"、{ja} {at} {VALUES['ClockKind'][due.clock]}", f", {en} {at} ({due.clock.value})"
+
+
+def _late(overdue_since: datetime, decided: datetime) -> tuple[str, str]:
+    """A clock that ran out: when it was due, and when that was decided."""
+    was, now = _moment(overdue_since), _moment(decided)
+    return f"期限 {was} を過ぎて {now} に決定", f"due {was}, decided {now}"
+
+
+def _moment(moment: datetime) -> str:
+    """Japan's time; seconds only where there are any. The whole of it is in ``--json``."""
+    local = moment.astimezone(JAPAN)
+    whole_minute = local.second == local.microsecond == 0
+    return f"{local:%m/%d %H:%M}" if whole_minute else f"{local:%m/%d %H:%M:%S}"
+
+
+def _receiver(state: Referral, handoff_id: UUID) -> str:
+    handoff = state.handoff(handoff_id)
+    return handoff.receiver if handoff is not None else "?"
+
+
+def _code(state: Referral, escalation_id: UUID) -> str:
+    escalation = state.escalation(escalation_id)
+    return escalation.code if escalation is not None else "?"
