@@ -135,6 +135,26 @@ def demo(ward: WardFile = None) -> None:
     raise typer.Exit(play(settings, _ward(settings), out))
 
 
+@app.command()
+def watch(
+    url: Annotated[str | None, typer.Option(help="http://127.0.0.1:8700")] = None,
+    agency: Annotated[str, typer.Option(help="この機関として / as this agency")] = "core",
+    key_file: Annotated[Path | None, typer.Option(help="機関の鍵 / its key")] = None,
+    once: Annotated[bool, typer.Option("--once", help="一度だけ / print it once")] = False,
+    sound: Annotated[bool, typer.Option("--sound", help="鳴らす / ring for a call")] = False,
+) -> None:
+    """上申を見張る / Watch what burns, live, and answer it."""
+    from services.watch.command import Wanted, watch_board
+    from services.watch.line import WatchError
+
+    wanted = Wanted(agency, url, key_file, once, sound)
+    try:
+        watch_board(_settings(), wanted, out)
+    except WatchError as error:
+        err.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+
+
 @app.command("replay")
 def replay_history(
     referral: Annotated[str | None, typer.Argument(help="131059-2026-000001 or an id")] = None,

@@ -1,0 +1,120 @@
+"""`tsunagu watch`: finds the network and the key, and shows the board live, or once."""
+
+import asyncio
+import contextlib
+import sys
+import tomllib
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from runtime.clock import Clock, clock_of
+from runtime.keys import KeyFileError, refuse_open
+from runtime.settings import Settings, SettingsError
+from schemas.partner import BurningGiven
+from services.watch import drawing
+from services.watch.board import Names
+from services.watch.line import Connected, Line, Lost, Ready, WatchError
+from services.watch.screen import Screen
+from services.watch.watching import Watching
+
+WIDE = 170
+PATIENCE = 20.0
+"""Seconds for the first picture, where the board is shown once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What was asked for on the command line."""
+
+    agency: str = "core"
+    url: str | None = None
+    key_file: Path | None = None
+    once: bool = False
+    sound: bool = False
+
+
+def watch_board(settings: Settings, wanted: Wanted, out: Console) -> None:
+    """Raises WatchError."""
+    url = wanted.url or _url(settings.home)
+    key = _key(wanted.key_file or settings.home / "keys.toml", wanted.agency)
+    try:
+        clock = clock_of(settings)
+    except SettingsError as error:
+        raise WatchError(f"設定に誤りがあります / {error}") from None
+    terminal = sys.stdin.isatty() and out.is_terminal and not out.is_dumb_terminal
+    with contextlib.suppress(KeyboardInterrupt):  # one of the ways to leave
+        asyncio.run(_watch(url, key, clock, wanted, out, live=terminal and not wanted.once))
+
+
+async def _watch(
+    url: str, key: str, clock: Clock, wanted: Wanted, out: Console, *, live: bool
+) -> None:
+    line = Line(url, wanted.agency, key)
+    try:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                watching = await _first_picture(line, clock)
+        except (Lost, TimeoutError) as error:
+            raise WatchError(
+                f"{url} につながりません / cannot reach {url} ({error or 'timeout'})"
+            ) from None
+        if live:
+            await Screen(line, watching, clock, out, sound=wanted.sound).run(sys.stdin.fileno())
+        else:
+            # What is piped has no edge: nothing is left out of it.
+            width = out.width if out.is_terminal else WIDE
+            plain = Console(
+                file=out.file, width=width, color_system=None, highlight=False, legacy_windows=False
+            )
+            plain.print(drawing.once(watching, clock.now(), width))
+    finally:
+        await line.close()
+
+
+async def _first_picture(line: Line, clock: Clock) -> Watching:
+    """The board as it stands. Raises Lost and WatchError."""
+    watching = Watching(Names.of_nothing())
+    async with aclosing(line.listen()) as stream:
+        async for heard in stream:
+            match heard:
+                case Connected():
+                    watching.names = heard.names
+                case BurningGiven():
+                    watching.hear(heard, clock.ticks())
+                case Ready():
+                    watching.ready()
+                    return watching
+                case _:
+                    pass
+    raise Lost("the stream ended")
+
+
+def _url(home: Path) -> str:
+    try:
+        return (home / "url").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        raise WatchError(
+            f"{home} に動いているネットワークがありません。--url を付けてください"
+            f" / no network runs in {home}; give --url"
+        ) from None
+
+
+def _key(path: Path, agency: str) -> str:
+    """The agency's key in a file like ``keys.toml``, or in one that holds nothing but the key."""
+    try:
+        refuse_open(path)
+        text = path.read_text(encoding="utf-8").strip()
+    except KeyFileError as error:
+        raise WatchError(f"鍵のファイルを他の人も読めます / {error}") from None
+    except (OSError, ValueError):
+        raise WatchError(f"鍵のファイルが読めません / cannot read the key file {path}") from None
+    try:
+        key = tomllib.loads(text).get(agency, "")
+    except tomllib.TOMLDecodeError:
+        key = text
+    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
+        raise WatchError(f"{path} に {agency} の鍵がありません / no key of {agency} in {path}")
+    return key
