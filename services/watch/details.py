@@ -60,11 +60,11 @@ def follows(call: BurningGiven, now: datetime) -> str:
         case EscalationState.RAISED if due is None:
             return "応答を待っています"
         case EscalationState.RAISED:
-            return f"{due}までに応答がなければ、次の窓口が呼ばれます"
+            return f"{due}までに応答がなければ、次の窓口（なければ同じ窓口）が呼ばれます"
         case EscalationState.ACKNOWLEDGED if due is None:
             return "解決を待っています"
         case EscalationState.ACKNOWLEDGED:
-            return f"{due}までに解決しなければ、また上申されます"
+            return f"{due}までに解決しなければ、次の窓口（なければ同じ窓口）が呼ばれます"
         case EscalationState.RESOLVED:
             return "解決しました"
 

@@ -17,7 +17,7 @@ from services.watch.watching import Acknowledge
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
-SILENCE = 60.0
+SILENCE = 40.0
 """Seconds without a sign of life after which a stream counts as lost: comments come far sooner."""
 TRIES = 4
 

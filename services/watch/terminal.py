@@ -86,7 +86,5 @@ def read_keys(terminal: int) -> bytes:
     """What was typed; nothing at all if the terminal is gone."""
     try:
         return os.read(terminal, 1024)
-    except BlockingIOError:
-        return b""
     except OSError:
         return b""
