@@ -1,7 +1,9 @@
 """A partner agency's own system, as far as the tests need one: ``partner("anshin-motofuji")
 .posts(a_referral().by_address("本郷2-21-3"))``, and the like."""
 
+import contextlib
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -50,6 +52,58 @@ class Answer:
             if h["state"] == "offered" and to in (None, h["to"])
         ]
         return str(standing[-1])
+
+
+@dataclass(frozen=True)
+class Event:
+    """One server-sent event; of a comment only ``comment``."""
+
+    id: int | None = None
+    name: str = ""
+    data: Json = None
+    comment: str = ""
+
+
+class Stream:
+    """A stream that is being read. Waiting for an event fails when none comes for 20 seconds."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self.response = response
+        self._lines = response.iter_lines()
+
+    @property
+    def status(self) -> int:
+        return self.response.status_code
+
+    def everything(self) -> Iterator[Event]:
+        """Events and comments, until the stream ends."""
+        fields: dict[str, str] = {}
+        for line in self._lines:
+            name, _, value = line.partition(": ")
+            if line.startswith(":"):
+                yield Event(comment=value)
+            elif line:
+                fields[name] = value
+            else:
+                if "data" in fields:
+                    data = json.loads(fields["data"])
+                    yield Event(int(fields["id"]), fields["event"], data)
+                fields = {}
+
+    def events(self) -> Iterator[Event]:
+        waiting_since = time.monotonic()
+        for event in self.everything():
+            if event.name:
+                yield event
+                waiting_since = time.monotonic()
+            elif time.monotonic() - waiting_since > 20:
+                raise AssertionError("nothing but comments for 20 s")
+
+    def next(self) -> Event:
+        return next(self.events())
+
+    def take(self, count: int) -> list[Event]:
+        return [self.next() for _ in range(count)]
 
 
 @dataclass(frozen=True)
@@ -107,6 +161,15 @@ class Partner:
     def get(self, path: str, **params: Any) -> Answer:
         return _answer(self.http.get(path, params=params or None))
 
+    @contextlib.contextmanager
+    def streams(self, path: str, last: object = None, **params: Any) -> Iterator[Stream]:
+        """``last``: the Last-Event-ID it comes back with."""
+        headers = {"Accept": "text/event-stream"}
+        if last is not None:
+            headers["Last-Event-ID"] = str(last)
+        with self.http.stream("GET", path, params=params or None, headers=headers) as response:
+            yield Stream(response)
+
     def post(
         self, path: str, body: Json = None, *, key: str | None = _ONCE, prefer: str | None = None
     ) -> Answer:
@@ -154,6 +217,13 @@ class Partner:
     def escalates(self, ref: str, reason: str = "E10", **more: Any) -> Answer:
         return self._about(ref, "escalations", {"reason": reason}, more)
 
+    def acknowledges(self, escalation: str, **more: Any) -> Answer:
+        return self._act(f"/v1/escalations/{escalation}/acknowledge", {}, **more)
+
+    def resolves(self, escalation: str, disposition: str = "advised", **more: Any) -> Answer:
+        body = {"disposition": disposition}
+        return self._act(f"/v1/escalations/{escalation}/resolve", body, **more)
+
     def notes(self, ref: str, text: str = "電話した。", **more: Any) -> Answer:
         return self._about(ref, "notes", {"text": text}, more)
 
@@ -179,6 +249,9 @@ class Partner:
 
     def inbox(self, **page: int) -> Answer:
         return self.get("/v1/inbox", **page)
+
+    def escalations(self, **filters: Any) -> Answer:
+        return self.get("/v1/escalations", **filters)
 
     def whole_inbox(self) -> list[Json]:
         """Every item, page by page."""

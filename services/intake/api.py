@@ -21,9 +21,11 @@ from services.intake.authentication import Agencies
 from services.intake.calls import CALLS, Call
 from services.intake.desk import NOT_INVOLVED, UNAVAILABLE, Desk, Posted
 from services.intake.directory import directory
+from services.intake.following import Board, Following, Inbox, asked_of_board
 from services.intake.gateway import Gateway
 from services.intake.key_store import KeyStoreFailed
 from services.intake.metrics import Metrics
+from services.intake.streams import EVENT_STREAM, Streams, last_event_id
 from wards.model import Ward
 
 Http = Request[Any, Any, Any]
@@ -55,6 +57,7 @@ class Api:
         self._clock = clock
         self._openapi = openapi
         self._docs = docs
+        self.streams = Streams(gateway, metrics)
 
     def handlers(self) -> list[HTTPRouteHandler]:
         return [
@@ -64,6 +67,7 @@ class Api:
             self._getting("/v1/referrals/{ref:str}", "read_referral", self._read),
             self._getting("/v1/referrals/{ref:str}/history", "read_history", self._history),
             self._getting("/v1/requests/{ref:str}", "read_request", self._recorded),
+            self._getting("/v1/escalations", "list_escalations", self._escalations),
             self._getting("/v1/inbox", "read_inbox", self._inbox),
             self._getting("/v1/directory", "read_directory", self._read_directory),
             *self._open_pages(),
@@ -158,13 +162,43 @@ class Api:
         told = await self._gateway.ask("referral", "list", question)
         return responses.json_response(to_json(told.body))
 
+    async def _escalations(self, request: Http, agency: str) -> Response[bytes]:
+        try:
+            question = asked_of_board(agency, dict(request.query_params))
+        except ValidationError as error:
+            return responses.refused(_bad_query(error))
+        except KeyError:
+            return responses.refused(_bad_query_of("state"))
+        if _wants_stream(request):
+            return await self._stream(request, agency, lambda last: Board(question, last))
+        told = await self._gateway.ask("referral", "escalations", question)
+        return _found(told.body if told.found else None)
+
     async def _inbox(self, request: Http, agency: str) -> Response[bytes]:
         try:
             question = q.ReadInbox.model_validate({**request.query_params, "agency": agency})
         except ValidationError as error:
             return responses.refused(_bad_query(error))
+        if _wants_stream(request):
+            after = question.after
+            return await self._stream(
+                request, agency, lambda last: Inbox(agency, after if last is None else last)
+            )
         told = await self._gateway.ask("delivery", "inbox", question)
         return responses.json_response(to_json(told.body))
+
+    async def _stream(
+        self, request: Http, agency: str, following: Callable[[int | None], Following]
+    ) -> Response[bytes]:
+        last = last_event_id(request.headers.get("last-event-id"))
+        if isinstance(last, Refusal):
+            return responses.refused(last)
+        key = request.headers.get("authorization")
+
+        def allowed() -> bool:
+            return self._agencies.authenticate(key) == agency and self._is_member(agency)
+
+        return await self.streams.open(agency, following(last), allowed)
 
     async def _recorded(self, request: Http, agency: str) -> Response[bytes]:
         try:
@@ -216,7 +250,14 @@ def _found(body: dict[str, Any] | None) -> Response[bytes]:
 
 def _bad_query(error: ValidationError) -> Refusal:
     names = {str(fault["loc"][0]) for fault in error.errors(include_input=False)}
-    names = {"after" if name == "before" else name for name in names}  # as the partner knows it
-    return invalid(
-        "", f"検索条件が正しくありません / not a valid query: {', '.join(sorted(names))}"
-    )
+    # As the partner knows it.
+    return _bad_query_of(*sorted("after" if name == "before" else name for name in names))
+
+
+def _bad_query_of(*names: str) -> Refusal:
+    return invalid("", f"検索条件が正しくありません / not a valid query: {', '.join(names)}")
+
+
+def _wants_stream(request: Http) -> bool:
+    best = request.accept.best_match([responses.JSON, EVENT_STREAM], responses.JSON)
+    return best == EVENT_STREAM

@@ -9,6 +9,7 @@ import uvicorn
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 from pydantic_core import to_json
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.broker import Bus
 from runtime.clock import Clock
@@ -27,6 +28,7 @@ from services.intake.identity import Names
 from services.intake.key_store import KeyStore
 from services.intake.metrics import Metrics
 from services.intake.openapi import openapi_document
+from services.intake.streams import TRANSPORT, Streams
 from wards.model import Ward
 
 SERVICE = "intake"
@@ -34,8 +36,9 @@ MIGRATIONS = Path(__file__).with_name("migrations")
 LARGEST_BODY = 1_048_576
 
 
-def build(settings: Settings, ward: Ward, clock: Clock) -> Litestar:
-    """The web application. Opens the key store; connects to the bus when it starts."""
+def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Streams]:
+    """The web application, and the streams that are to end before it does. Opens the key store;
+    connects to the bus when it starts."""
     engine = open_database(settings.database_url("keys"))
     upgrade(engine, MIGRATIONS)
     keys = KeyStore(engine, secret_bytes(settings.keys / "key-encryption.key"))
@@ -54,6 +57,8 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> Litestar:
         openapi=to_json(document),
         docs=docs_page(document).encode(),
     )
+    streams = api.streams
+    gateway.when_heard(streams.heard)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -61,13 +66,14 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> Litestar:
         opening = asyncio.create_task(gateway.open())
         log("service_started", ward=ward.code)
         try:
-            yield
+            async with streams.looking():
+                yield
         finally:
             opening.cancel()
             await gateway.close()
             engine.dispose()
 
-    return Litestar(
+    app = Litestar(
         api.handlers(),
         lifespan=[lifespan],
         openapi_config=None,
@@ -78,28 +84,43 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> Litestar:
             Exception: responses.on_fault,
         },
     )
+    return app, streams
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
     """Serve until cancelled; then answer what has come, and end."""
-    app = await asyncio.to_thread(build, settings, ward, clock)
+    app, streams = await asyncio.to_thread(build, settings, ward, clock)
+    server = web_server(app, settings.host, settings.port)
+    serving = asyncio.create_task(server.serve())
+    try:
+        await asyncio.shield(serving)
+    except asyncio.CancelledError:
+        streams.end()
+        server.should_exit = True
+        await serving
+
+
+def web_server(app: Litestar, host: str, port: int) -> uvicorn.Server:
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
+        host=host,
+        port=port,
+        http=_Connection,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=5,
     )
-    server = _Server(config)
-    serving = asyncio.create_task(server.serve())
-    try:
-        await asyncio.shield(serving)
-    except asyncio.CancelledError:
-        server.should_exit = True
-        await serving
+    return _Server(config)
+
+
+class _Connection(HttpToolsProtocol):
+    """Tells the application its transport, so that a reader who takes nothing can be cut off."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
 
 class _Server(uvicorn.Server):

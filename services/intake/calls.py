@@ -20,8 +20,8 @@ Build = Callable[[str, Any, Sealed], c.Action]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """``target``: what ``{ref}`` in the path names: nothing, a referral or a hand-off. ``text``: the
-    body's field of free words."""
+    """``target``: what ``{ref}`` in the path names: a referral, a hand-off or an escalation. ``text``:
+    the body's field of free words."""
 
     name: str
     path: str
@@ -42,12 +42,13 @@ def _ref(ref: str) -> UUID | str:
 _P = ProblemCode
 _REFERRAL = "/v1/referrals/{ref:str}"
 _HANDOFF = "/v1/handoffs/{ref:str}"
+_ESCALATION = "/v1/escalations/{ref:str}"
 
 CALLS: tuple[Call, ...] = (
     Call(
         "offer_handoff", f"{_REFERRAL}/handoffs", "referral", p.HandoffOffer,
         lambda ref, b, s: c.OfferHandoff(
-            sealed=s, referral=_ref(ref), to=b.to, kind=b.kind, function=b.function
+            sealed=s, referral=_ref(ref), to=b.to or (), kind=b.kind, function=b.function
         ),
         "他機関へ打診する", "Offer it to other agencies",
         created=True, text="note",
@@ -94,6 +95,22 @@ CALLS: tuple[Call, ...] = (
         created=True, refusals=(_P.ALREADY_CLOSED,),
     ),
     Call(
+        "acknowledge_escalation", f"{_ESCALATION}/acknowledge", "escalation", p.Acknowledgement,
+        lambda ref, b, s: c.AcknowledgeEscalation(
+            sealed=s, escalation=UUID(ref), advise_only=b.advise_only
+        ),
+        "上申に応答する", "Acknowledge an escalation",
+        refusals=(_P.ALREADY_ANSWERED,),
+    ),
+    Call(
+        "resolve_escalation", f"{_ESCALATION}/resolve", "escalation", p.Resolution,
+        lambda ref, b, s: c.ResolveEscalation(
+            sealed=s, escalation=UUID(ref), disposition=b.disposition, to=b.to
+        ),
+        "上申を解決する", "Resolve an escalation",
+        refusals=(_P.NOT_ACKNOWLEDGED, _P.ALREADY_ANSWERED, _P.UNKNOWN_AGENCY),
+    ),
+    Call(
         "add_note", f"{_REFERRAL}/notes", "referral", p.Note,
         lambda ref, _, s: c.AddNote(sealed=s, referral=_ref(ref)),
         "記録を加える", "Add a note",
@@ -103,7 +120,7 @@ CALLS: tuple[Call, ...] = (
         "close_referral", f"{_REFERRAL}/close", "referral", p.Closing,
         lambda ref, b, s: c.CloseReferral(sealed=s, referral=_ref(ref), outcome=b.outcome),
         "終結する", "Close with an outcome",
-        refusals=(_P.NOT_CUSTODIAN, _P.ALREADY_CLOSED),
+        refusals=(_P.NOT_CUSTODIAN, _P.ALREADY_CLOSED, _P.ESCALATION_OPEN),
     ),
     Call(
         "cancel_referral", f"{_REFERRAL}/cancel", "referral", p.Cancelling,
@@ -125,6 +142,7 @@ def build_submission(
 ) -> c.SubmitReferral:
     """What a posted referral asks of the deciding service: codes, and the sealed groups."""
     address_kind = body.address.kind if body.address else AddressKind.NONE
+    no_handbook = body.needs is not None and body.needs.handbook_held is False
     return c.SubmitReferral(
         sealed=sealed,
         referral=referral,
@@ -139,6 +157,7 @@ def build_submission(
         address_kind=address_kind,
         consent_basis=body.consent.basis,
         consent_obtained_at=body.consent.obtained_at,
+        unregistered=body.registered is False or no_handbook,
         to_agency=body.to.agency if body.to else None,
         to_district=body.to.district if body.to else None,
         finding=finding,
@@ -146,7 +165,8 @@ def build_submission(
 
 
 def personal_data(body: p.ReferralSubmission) -> dict[Group, dict[str, Any]]:
-    """What of a submission is sealed, by field group."""
+    """What of a submission is sealed, by field group. In the clear, of the registration and of the
+    handbook (within ``needs``), is only whether one of them is known to be missing."""
 
     def of(**fields: Any) -> dict[str, Any]:
         return {name: value for name, value in fields.items() if value is not None}
@@ -161,6 +181,7 @@ def personal_data(body: p.ReferralSubmission) -> dict[Group, dict[str, Any]]:
             summary=body.summary,
             complaint=body.complaint,
             risks=body.risks,
+            registered=body.registered,
             needs=dumped(body.needs),
         ),
         Group.CONSENT: of(consent=dumped(body.consent)),

@@ -203,6 +203,7 @@ class Desk:
             agency=agency,
             ref=ref if call.target == "referral" else None,
             handoff=UUID(ref) if call.target == "handoff" else None,
+            escalation=UUID(ref) if call.target == "escalation" else None,
         )
         told = await self._gateway.ask("referral", "locate", question)
         if not told.found or told.referral is None:

@@ -85,6 +85,8 @@ def _operation(path: str, method: str, operation: JsonObject, document: JsonObje
         f'<article aria-labelledby="{name}"><h3 id="{name}">{_both(operation["summary"])}</h3>',
         f'<p><code><span class="method">{method.upper()}</span> {escape(path)}</code></p>',
     ]
+    if "description" in operation:
+        parts.append(_introduction(operation["description"]))
     if operation.get("parameters"):
         rows = [
             (f"<code>{escape(p['name'])}</code> ({p['in']})", _type(p["schema"]),
@@ -113,9 +115,9 @@ def _curl(path: str, method: str, operation: JsonObject, document: JsonObject) -
         lines.append('-H "Authorization: Bearer $KEY"')
     if "requestBody" in operation:
         lines += ['-H "Idempotency-Key: $(uuidgen)"', f'-H "Content-Type: {_HTTP}"']
-        name = next(iter(operation["requestBody"]["content"][_HTTP]["examples"]))
-        example = document["components"]["examples"][name]["value"]
-        lines.append(f"-d '{json.dumps(example, ensure_ascii=False, indent=2)}'")
+        for name in list(operation["requestBody"]["content"][_HTTP]["examples"])[:1]:
+            example = document["components"]["examples"][name]["value"]
+            lines.append(f"-d '{json.dumps(example, ensure_ascii=False, indent=2)}'")
     text = escape(" \\\n  ".join(lines), quote=False)
     return f'<pre tabindex="0" aria-label="curl の例 / curl example"><code>{text}</code></pre>'
 

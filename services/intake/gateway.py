@@ -6,6 +6,7 @@ The JetStream acknowledgement is the durable moment. Only after it may a partner
 import asyncio
 import contextlib
 import secrets
+from collections.abc import Callable
 
 from nats.aio.msg import Msg
 from pydantic import BaseModel, ValidationError
@@ -27,11 +28,19 @@ class Gateway:
         self._awaited: dict[str, asyncio.Future[Answer]] = {}
         self._count = 0
         self._open = False
+        self._heard: Callable[[str], None] = lambda _: None
+
+    def when_heard(self, heard: Callable[[str], None]) -> None:
+        """``heard`` is told what grew (``escalations``, ``inbox.<agency>``). To be said before
+        ``open``."""
+        self._heard = heard
 
     async def open(self) -> None:
         """Connect; comes back when there is a broker to talk to."""
         await self._bus.connect()
         await self._bus.nc.subscribe(f"{self._inbox}.*", cb=self._receive)
+        for what in ("escalations", "inbox.*"):
+            await self._bus.nc.subscribe(subjects.grew(self._ward, what), cb=self._hear)
         self._open = True
 
     async def close(self) -> None:
@@ -82,6 +91,9 @@ class Gateway:
         with contextlib.suppress(NoAnswer):
             return await self._bus.ask(subject, q.AskStatus(), q.ServiceStatus, timeout=0.5)
         return None
+
+    async def _hear(self, message: Msg) -> None:
+        self._heard(message.subject.removeprefix(subjects.grew(self._ward, "")))
 
     async def _receive(self, message: Msg) -> None:
         future = self._awaited.get(message.subject.rpartition(".")[2])

@@ -23,6 +23,11 @@ class Metrics:
             buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5),
         )
         self._children: dict[tuple[str, int], tuple[Counter, Histogram]] = {}
+        self.streams_open = Gauge(
+            "tsunagu_streams_open", "Streams that are read now", ["kind"], registry=self.registry
+        )
+        for kind in ("escalations", "inbox"):
+            self.streams_open.labels(kind)
         self._up = Gauge(
             "tsunagu_service_up", "1: answers and does its part", ["service"],
             registry=self.registry,

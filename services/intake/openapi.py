@@ -12,6 +12,7 @@ from schemas.base import AgencyId, Code, JsonObject, ReferralRef
 from schemas.events import EVENT_TYPES
 from schemas.partner import (
     DirectoryGiven,
+    EscalationList,
     Given,
     HistoryGiven,
     InboxGiven,
@@ -23,11 +24,14 @@ from schemas.problems import ProblemCode
 from schemas.publishing.json_schema import component_schemas
 from schemas.publishing.messages import GIVEN, SENT
 from services.intake.calls import CALLS
+from services.intake.following import STATES
 from services.intake.openapi_parts import (
+    LAST_EVENT_ID,
     PREFER,
     UUID_SCHEMA,
     all_examples,
     answer,
+    answer_or_stream,
     component,
     decided,
     idempotency_key,
@@ -50,6 +54,8 @@ _POSTED = (
 _SUBMITTED = (_P.UNKNOWN_AGENCY, _P.ADDRESS_UNREADABLE, _P.OUT_OF_WARD)
 _REFERRAL = path_parameter("ref", "受付番号または ID / number or id", type_schema(ReferralRef))
 _HANDOFF = path_parameter("ref", "打診の ID / id of the hand-off", UUID_SCHEMA)
+_ESCALATION = path_parameter("ref", "上申の ID / id of the escalation", UUID_SCHEMA)
+_TARGETS = {"referral": _REFERRAL, "handoff": _HANDOFF, "escalation": _ESCALATION}
 _DECIDED = (_P.NOT_INVOLVED, _P.UNKNOWN_AGENCY, *(code for c in CALLS for code in c.refusals))
 
 
@@ -104,6 +110,41 @@ it cannot happen twice. Unknown fields in a body are refused; ignore those that 
 Individual Numbers (マイナンバー) are never accepted."""
 
 
+_STREAM = (
+    "各イベントの id を Last-Event-ID に付けて開き直せば、抜けも重なりもなく続きから届きます。"
+    "15 秒ごとに注釈行で接続を保ち、30 秒受け取らない相手は切ります。"
+    "一機関が同時に開けるのは 32 本までで、超えると 429 です。limit は使いません。"
+)
+_STREAM_EN = (
+    "Opened again with the id of an event as Last-Event-ID it goes on from there, nothing missing and "
+    "nothing twice. A comment every 15 s keeps the connection open; a reader that takes nothing for "
+    "30 s is cut off. An agency may have 32 streams open, beyond that it is told 429. limit is not used."
+)
+_BOARD = (
+    "基幹、上申の窓口の機関、監査だけが見られます。Accept: text/event-stream では、まず未解決の上申"
+    '（state で選べます）を変化の古い順に escalation として送り、ready（data は {"head": 番号}）で'
+    "出揃ったことを告げ、その後は解決も含めすべての変化を送ります。Last-Event-ID があれば、その後の変化から"
+    f"始めます。after は使いません。{_STREAM}\n\n"
+    "For the core centre, the agencies of the desks and auditors. With Accept: text/event-stream it "
+    "first tells the open escalations (or those of state), oldest change first, as escalation; ready "
+    '(data {"head": number}) says that the picture is whole; then every change, resolutions too. With '
+    f"Last-Event-ID it begins with what changed since. after is not used. {_STREAM_EN}"
+)
+_INBOX = (
+    "Accept: text/event-stream では after（または Last-Event-ID）より後の各件を inbox として番号順に送り、"
+    f"その後は届くたびに送ります。id は番号です。{_STREAM}\n\n"
+    "With Accept: text/event-stream it tells each item after the number (or Last-Event-ID) as inbox, in "
+    f"order, then each new one as it comes. The id is the number. {_STREAM_EN}"
+)
+_BOARD_STREAM = (
+    'retry: 1000\n\nid: 41\nevent: escalation\ndata: {"id":"…","code":"E07","state":"raised","change":41,…}'
+    '\n\nid: 45\nevent: ready\ndata: {"head":45}\n\n: keep-alive\n\n'
+)
+_INBOX_STREAM = (
+    'retry: 1000\n\nid: 1\nevent: inbox\ndata: {"number":1,"event":{…}}\n\n: keep-alive\n\n'
+)
+
+
 def _changing() -> Iterable[tuple[str, str, JsonObject]]:
     yield (
         "/v1/referrals",
@@ -118,7 +159,6 @@ def _changing() -> Iterable[tuple[str, str, JsonObject]]:
         },
     )
     for call in CALLS:
-        ref = _HANDOFF if call.target == "handoff" else _REFERRAL
         yield (
             call.path.replace(":str", ""),
             "post",
@@ -126,7 +166,7 @@ def _changing() -> Iterable[tuple[str, str, JsonObject]]:
                 "operationId": call.name,
                 "summary": f"{call.ja} / {call.en}",
                 "tags": ["refer"],
-                "parameters": [ref, idempotency_key(required=False), PREFER],
+                "parameters": [_TARGETS[call.target], idempotency_key(required=False), PREFER],
                 "requestBody": request_body(call.body),
                 "responses": {**decided(call.created), **problems((*_POSTED, *call.refusals))},
             },
@@ -141,10 +181,14 @@ class _Read:
     given: type[Given]
     parameters: tuple[JsonObject, ...] = ()
     problems: tuple[ProblemCode, ...] = ()
+    stream: str = ""
+    """What a stream of it looks like; empty where there is none."""
+    description: str = ""
 
 
 def _reading() -> Iterable[tuple[str, str, JsonObject]]:
     listing = q.ListReferrals.model_json_schema()["properties"]
+    burning = q.ListEscalations.model_json_schema()["properties"]
     inbox = q.ReadInbox.model_json_schema()["properties"]
     after_number = query_parameter("after", "この番号より後 / after this number", inbox["after"])
     for read in (
@@ -165,9 +209,28 @@ def _reading() -> Iterable[tuple[str, str, JsonObject]]:
               ReferralGiven, (_REFERRAL,), (_P.NOT_INVOLVED,)),
         _Read("/v1/referrals/{ref}/history", "read_history", "経過を見る / Read its history",
               HistoryGiven, (_REFERRAL,), (_P.NOT_INVOLVED,)),
-        _Read("/v1/inbox", "read_inbox", "貴機関あての出来事を読む / Read your agency's events",
-              InboxGiven, (after_number, query_parameter("limit", "件数 / how many", inbox["limit"])),
-              (_P.INVALID_REQUEST,)),
+        _Read(
+            "/v1/escalations", "list_escalations",
+            "上申を見張る（新しい変化の順） / Watch escalations, newest change first", EscalationList,
+            (
+                query_parameter("state", "状態（省けば open） / state, open if absent",
+                                {"type": "string", "enum": list(STATES), "default": "open"}),
+                query_parameter("code", "上申の理由 E01〜E13 / reason", type_schema(Code)),
+                query_parameter("district", "地区 / district", type_schema(Code)),
+                query_parameter("custodian", "担当機関 / custodian", type_schema(AgencyId)),
+                query_parameter("after", "前の頁の next / next of the page before", {"type": "string"}),
+                query_parameter("limit", "件数 / how many", burning["limit"]),
+                LAST_EVENT_ID,
+            ),
+            (_P.INVALID_REQUEST, _P.NOT_INVOLVED),
+            stream=_BOARD_STREAM, description=_BOARD,
+        ),
+        _Read(
+            "/v1/inbox", "read_inbox", "貴機関あての出来事を読む / Read your agency's events", InboxGiven,
+            (after_number, query_parameter("limit", "件数 / how many", inbox["limit"]), LAST_EVENT_ID),
+            (_P.INVALID_REQUEST,),
+            stream=_INBOX_STREAM, description=_INBOX,
+        ),
         _Read("/v1/directory", "read_directory", "名簿と区のコードを見る / Read the directory",
               DirectoryGiven),
     ):  # fmt: skip
@@ -177,10 +240,15 @@ def _reading() -> Iterable[tuple[str, str, JsonObject]]:
             {
                 "operationId": read.name,
                 "summary": read.summary,
+                **({"description": read.description} if read.description else {}),
                 "tags": ["read"],
                 "parameters": list(read.parameters),
                 "responses": {
-                    "200": answer("成功 / OK", read.given),
+                    "200": (
+                        answer_or_stream("成功 / OK", read.given, read.stream)
+                        if read.stream
+                        else answer("成功 / OK", read.given)
+                    ),
                     **problems((*read.problems, *_AGENCY)),
                 },
             },

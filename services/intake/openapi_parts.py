@@ -14,6 +14,7 @@ from schemas.partner import Given, ReferralGiven, RequestGiven, Sent
 from schemas.problems import MEANINGS, ProblemCode, Refusal
 from schemas.publishing.messages import GIVEN, SENT, Message
 from schemas.publishing.words import TITLES
+from schemas.queries import LARGEST_NUMBER
 
 _STATUS_WORDS = {
     401: "鍵が確認できない / the key is not recognised",
@@ -91,6 +92,16 @@ def answer(words: str, model: type[Given]) -> JsonObject:
     return {"description": words, "content": _content(model)}
 
 
+def answer_or_stream(words: str, model: type[Given], example: str) -> JsonObject:
+    """An answer that is streamed instead to whoever accepts server-sent events."""
+    given = answer(words, model)
+    given["content"]["text/event-stream"] = {
+        "schema": {"type": "string", "format": "event-stream"},
+        "examples": {"stream": {"value": example}},
+    }
+    return given
+
+
 def _content(model: type[Sent] | type[Given]) -> JsonObject:
     examples = {name: {"$ref": f"#/components/examples/{name}"} for name in _examples_of(model)}
     schema = component(model.__name__)
@@ -144,6 +155,12 @@ def idempotency_key(*, required: bool) -> JsonObject:
 
 UUID_SCHEMA = {"type": "string", "format": "uuid"}
 _RETRY_AFTER = _header("待つ秒数 / seconds to wait", {"type": "integer"})
+LAST_EVENT_ID = {
+    "name": "Last-Event-ID",
+    "in": "header",
+    "description": "流れで受け取った最後の id。その後から続ける / of a stream: the last id received; go on after it",
+    "schema": {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER},
+}
 PREFER = {
     "name": "Prefer",
     "in": "header",

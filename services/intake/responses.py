@@ -31,10 +31,10 @@ def json_response(
     return Response(body, status_code=status, media_type=media_type, headers=headers)
 
 
-def refused(refusal: Refusal) -> Response[bytes]:
+def refused(refusal: Refusal, retry_after: str = RETRY_AFTER) -> Response[bytes]:
     headers: dict[str, str] = {}
     if refusal.status in (429, 503):
-        headers["Retry-After"] = RETRY_AFTER
+        headers["Retry-After"] = retry_after
     if refusal.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="tsunagu"'
     return json_response(to_json(refusal.document()), refusal.status, PROBLEM, headers)

@@ -3,14 +3,17 @@
 import re
 from html.parser import HTMLParser
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from schemas.partner import HandoffOffer, ReferralSubmission
 from schemas.problems import MEANINGS, ProblemCode
 from schemas.publishing.words import VALUES
+from schemas.sealed import Group
 from services.intake.api import Api
-from services.intake.calls import CALLS, Call
+from services.intake.calls import CALLS, Call, build_submission, personal_data
 from services.intake.docs_page import docs_page
 from services.intake.openapi import openapi_document
 
@@ -161,3 +164,93 @@ def test_what_the_document_says_cannot_become_markup() -> None:
     document = openapi_document()
     document["info"]["title"] = "<script>alert(1)</script>"
     assert "<script" not in docs_page(document)
+
+
+def test_what_is_streamed_is_documented_with_the_place_to_go_on_from() -> None:
+    streamed = {
+        name
+        for name, operation in OPERATIONS.items()
+        if "text/event-stream" in operation["responses"].get("200", {}).get("content", {})
+    }
+    assert streamed == {"list_escalations", "read_inbox"}
+    for name in streamed:
+        operation = OPERATIONS[name]
+        content = operation["responses"]["200"]["content"]
+        assert "$ref" in content["application/json"]["schema"]
+        assert content["text/event-stream"]["examples"]["stream"]["value"].startswith("retry: ")
+        named = {(p["name"], p["in"]) for p in operation["parameters"]}
+        assert {("Last-Event-ID", "header"), ("after", "query")} <= named
+        japanese, _, english = operation["description"].partition("\n\n")
+        for told in (japanese, english):
+            assert "text/event-stream" in told
+            assert "32" in told
+            assert told in PAGE.replace("&quot;", '"')
+        for code in (ProblemCode.INVALID_REQUEST, ProblemCode.RATE_LIMITED):
+            assert code in codes(operation, MEANINGS[code].status)
+    states = next(p for p in OPERATIONS["list_escalations"]["parameters"] if p["name"] == "state")
+    assert states["schema"]["enum"] == ["open", "raised", "acknowledged", "resolved", "all"]
+
+
+@pytest.mark.parametrize(
+    ("registered", "held", "unregistered"),
+    [
+        (None, None, False), (True, None, False), (True, True, False), (None, True, False),
+        (False, None, True), (None, False, True), (True, False, True), (False, True, True),
+    ],
+)  # fmt: skip
+def test_of_registration_and_handbook_only_what_is_missing_is_in_the_clear(
+    registered: bool | None, held: bool | None, unregistered: bool
+) -> None:
+    body = a_submission(registered, held)
+    command = build_submission(uuid4(), body, None, ())
+    assert command.unregistered is unregistered
+    clear = command.model_dump()
+    assert "registered" not in clear
+    assert "needs" not in clear
+    sealed = personal_data(body)[Group.SITUATION]
+    assert sealed.get("registered") is registered
+    assert (sealed.get("needs") or {}).get("handbook_held") is held
+
+
+def a_submission(registered: bool | None, held: bool | None) -> ReferralSubmission:
+    return ReferralSubmission.model_validate(
+        {
+            "function": "emergency",
+            "urgency": "urgent",
+            "summary": "今夜から介護者不在。",
+            "consent": {"basis": "C2"},
+            "registered": registered,
+            "needs": None if held is None else {"handbook_held": held},
+        }
+    )
+
+
+def test_an_offer_to_nobody_asks_the_deciding_service_for_candidates() -> None:
+    offer = next(call for call in CALLS if call.name == "offer_handoff")
+    body = HandoffOffer.model_validate({"kind": "request", "function": "emergency"})
+    assert offer.build("131059-2026-000001", body, ()).to == ()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "asked"),
+    [
+        ("acknowledge_escalation", {"advise_only": True}, {"advise_only": True}),
+        (
+            "resolve_escalation",
+            {"disposition": "reassigned", "to": "hub-otsuka"},
+            {"disposition": "reassigned", "to": "hub-otsuka"},
+        ),
+    ],
+)
+def test_a_call_about_an_escalation_asks_what_its_body_says(
+    name: str, body: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    call = next(call for call in CALLS if call.name == name)
+    escalation = uuid4()
+    command = call.build(str(escalation), call.body.model_validate(body), ())
+    said = command.model_dump(mode="json")
+    assert said["type"] == name
+    assert said["escalation"] == str(escalation)
+    assert {field: said[field] for field in asked} == asked
+    parameter = OPERATIONS[name]["parameters"][0]
+    assert "上申" in parameter["description"]

@@ -1,0 +1,365 @@
+"""Streams (流れ): server-sent events for whoever keeps looking (WHATWG HTML, 9.2).
+
+A stream is a position: it asks the service that knows for what comes after it, sends that, and waits
+for a word that there is more. So a slow reader costs no memory, nothing comes twice, and whoever comes
+back with ``Last-Event-ID`` has missed nothing. Words are not durable; every stream also looks again
+every few seconds. What many readers ask at the same moment is asked once.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from litestar import Response
+from litestar.response.base import ASGIResponse
+from litestar.types import Receive, Scope, Send
+from pydantic import BaseModel
+
+from runtime.broker import NoAnswer
+from runtime.observability import log
+from schemas import queries as q
+from schemas.problems import ProblemCode, Refusal, invalid
+from services.intake import responses
+from services.intake.desk import NOT_INVOLVED, UNAVAILABLE
+from services.intake.following import Following, NotTold, Page
+from services.intake.metrics import Metrics
+
+EVENT_STREAM = "text/event-stream"
+TRANSPORT = "tsunagu.transport"
+"""The extension of the ASGI scope that holds the connection's ``transport``."""
+
+_TOO_MANY = Refusal(ProblemCode.RATE_LIMITED)
+_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds, but for ``per_agency``. ``look``: how often a stream looks without being told;
+    ``look_again``: after a question without an answer. ``patience``: how long a reader may take
+    nothing. ``farewell``: how long the end of a stream may take."""
+
+    per_agency: int = 32
+    look: float = 5.0
+    look_again: float = 1.0
+    keep_alive: float = 15.0
+    patience: float = 30.0
+    farewell: float = 0.2
+
+
+class Asker(Protocol):
+    async def ask(self, service: str, name: str, question: BaseModel) -> q.Told:
+        """Raises NoAnswer."""
+
+
+class _Bell:
+    """Wakes all who wait for one thing. ``rung`` tells one ringing from another."""
+
+    def __init__(self, rung: int) -> None:
+        self.rung = rung
+        self.listeners = 0
+        self._next = asyncio.Event()
+
+    def ring(self, rung: int) -> None:
+        self.rung = rung
+        self._next.set()
+        self._next = asyncio.Event()
+
+    async def beyond(self, rung: int) -> None:
+        """Until it was rung after ``rung``."""
+        if self.rung == rung:
+            await self._next.wait()
+
+
+class Streams:
+    """All streams of this process. ``looking`` while it serves, ``end`` before it stops."""
+
+    def __init__(self, asker: Asker, metrics: Metrics, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self._asker = asker
+        self._metrics = metrics
+        self._open: Counter[str] = Counter()
+        self._bells: dict[str, _Bell] = {}
+        self._rings = 0
+        self._flying: dict[tuple[int, BaseModel], asyncio.Future[q.Told]] = {}
+        self._unanswered = asyncio.Event()
+        self._writing: set[asyncio.Task[None]] = set()
+        self._ended = False
+
+    async def open(
+        self, agency: str, following: Following, allowed: Callable[[], bool]
+    ) -> Response[bytes]:
+        """A stream, or why there is none. The first question is asked before it is promised, so that
+        whoever is not told hears it as such; a service that does not answer stops nobody."""
+        if self._ended:
+            return responses.refused(UNAVAILABLE)
+        if self._open[agency] >= self.limits.per_agency:
+            return responses.refused(_TOO_MANY, retry_after="5")
+        stream = _Stream(self, agency, following, allowed)
+        self._enter(stream)
+        try:
+            await stream.begin()
+        except NotTold:
+            self.leave(stream)
+            return responses.refused(NOT_INVOLVED)
+        except BaseException:
+            self.leave(stream)
+            raise
+        return _StreamResponse(stream)
+
+    def heard(self, what: str) -> None:
+        """There is more of this."""
+        bell = self._bells.get(what)
+        if bell is not None:
+            self._rings += 1
+            bell.ring(self._rings)
+
+    @contextlib.asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Looks again now and then, in case a word was missed; all at once, so that those who ask
+        the same ask together."""
+        looks = asyncio.create_task(self._look())
+        try:
+            yield
+        finally:
+            looks.cancel()
+
+    def end(self) -> None:
+        """All streams end, and there are no new ones."""
+        self._ended = True
+        for task in self._writing:
+            task.cancel()
+
+    # -- for a stream ----------------------------------------------------------------------------
+
+    async def ask(self, what: str, service: str, name: str, question: BaseModel) -> q.Told:
+        """Ask, together with whoever asks the same since the same word. Raises NoAnswer."""
+        key = (self._bells[what].rung, question)
+        flying = self._flying.get(key)
+        if flying is None:
+            flying = asyncio.ensure_future(self._asker.ask(service, name, question))
+            flying.add_done_callback(lambda asked: self._landed(key, asked))
+            self._flying[key] = flying
+        return await asyncio.shield(flying)
+
+    def bell(self, what: str) -> _Bell:
+        return self._bells[what]
+
+    @contextlib.contextmanager
+    def written_by(self, task: asyncio.Task[None]) -> Any:
+        """``end`` ends this task."""
+        self._writing.add(task)
+        if self._ended:
+            task.cancel()
+        try:
+            yield
+        finally:
+            self._writing.discard(task)
+
+    def _enter(self, stream: "_Stream") -> None:
+        what = stream.following.what
+        if what not in self._bells:
+            self._rings += 1
+            self._bells[what] = _Bell(self._rings)
+        self._bells[what].listeners += 1
+        self._open[stream.agency] += 1
+        self._metrics.streams_open.labels(stream.following.kind).inc()
+
+    def leave(self, stream: "_Stream") -> None:
+        what = stream.following.what
+        self._bells[what].listeners -= 1
+        if self._bells[what].listeners == 0:
+            del self._bells[what]
+        self._open[stream.agency] -= 1
+        if self._open[stream.agency] == 0:
+            del self._open[stream.agency]
+        self._metrics.streams_open.labels(stream.following.kind).dec()
+
+    def _landed(self, key: tuple[int, BaseModel], asked: asyncio.Future[q.Told]) -> None:
+        self._flying.pop(key, None)
+        # Looked at here too: nobody may be left to hear it.
+        if not asked.cancelled() and asked.exception() is not None:
+            self._unanswered.set()
+
+    async def _look(self) -> None:
+        while True:
+            self._unanswered.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.limits.look):
+                    await self._unanswered.wait()
+                    await asyncio.sleep(self.limits.look_again)
+            for what in list(self._bells):
+                self.heard(what)
+
+
+class _CutOff(Exception):
+    """The reader took nothing for too long."""
+
+
+class _Stream:
+    """One reader's stream. ``allowed``: may this agency still read?"""
+
+    def __init__(
+        self, streams: Streams, agency: str, following: Following, allowed: Callable[[], bool]
+    ) -> None:
+        self.agency = agency
+        self.following = following
+        self._streams = streams
+        self._allowed = allowed
+        self._rung = 0
+        self._first: Page | None = None
+        self._sent_at = 0.0
+
+    async def begin(self) -> None:
+        self._first = await self._more()
+
+    async def serve(self, start: ASGIResponse, scope: Scope, receive: Receive, send: Send) -> None:
+        """Until the reader has gone, may no longer read, takes nothing, or the server stops."""
+        extensions: dict[str, Any] = scope.get("extensions") or {}
+        transport: asyncio.WriteTransport | None = extensions.get(TRANSPORT, {}).get("transport")
+        writing = asyncio.create_task(self._write(start, send))
+        leaving = asyncio.create_task(_gone(receive))
+        try:
+            with self._streams.written_by(writing):
+                await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
+            if leaving.done():
+                return
+            ended = writing.cancelled() or writing.exception() is None
+            if not (ended and await self._said_goodbye(send, transport)) and transport is not None:
+                # To close would wait until the reader took what is left, which may be never.
+                transport.abort()
+                await leaving
+        finally:
+            for task in (writing, leaving):
+                task.cancel()
+            await asyncio.gather(writing, leaving, return_exceptions=True)
+            self._streams.leave(self)
+
+    async def _said_goodbye(self, send: Send, transport: asyncio.WriteTransport | None) -> bool:
+        """The reader has all of it, and the end."""
+        farewell = self._streams.limits.farewell
+        try:
+            async with asyncio.timeout(farewell):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                # A transport tells nobody when it is empty.
+                while transport is not None and transport.get_write_buffer_size() > 0:  # noqa: ASYNC110
+                    await asyncio.sleep(farewell / 10)
+        except TimeoutError:
+            return False
+        return True
+
+    async def _write(self, start: ASGIResponse, send: Send) -> None:
+        try:
+            async with self._patience():
+                await start.start_response(send)
+            await self._put(send, b"retry: 1000\n\n")
+            page = self._first
+            self._first = None
+            while self._allowed():
+                for chunk in _chunks(page.events if page else ()):
+                    await self._put(send, chunk)
+                    if not self._allowed():
+                        return
+                if page is None or page.last:
+                    await self._rest(send)
+                    if not self._allowed():
+                        return
+                page = await self._more()
+        except NotTold:
+            return
+        except _CutOff:
+            log("stream_cut_off", agency=self.agency, kind=self.following.kind)
+            raise
+        except Exception as error:
+            # The reader comes back by itself, with the position that it has reached.
+            log("stream_failed", fault=True, kind=self.following.kind, error=type(error).__name__)
+
+    async def _more(self) -> Page | None:
+        """None: nobody answered. Raises NotTold."""
+        what = self.following.what
+        self._rung = self._streams.bell(what).rung
+        try:
+            return await self.following.more(
+                lambda service, name, question: self._streams.ask(what, service, name, question)
+            )
+        except NoAnswer:
+            return None
+
+    async def _rest(self, send: Send) -> None:
+        """Until there may be more; what is said meanwhile keeps the connection open."""
+        bell = self._streams.bell(self.following.what)
+        now = asyncio.get_running_loop().time
+        while True:
+            try:
+                async with asyncio.timeout_at(self._sent_at + self._streams.limits.keep_alive):
+                    await bell.beyond(self._rung)
+                return
+            except TimeoutError:
+                if now() >= self._sent_at + self._streams.limits.keep_alive:
+                    await self._put(send, b": keep-alive\n\n")
+
+    async def _put(self, send: Send, chunk: bytes) -> None:
+        async with self._patience():
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._sent_at = asyncio.get_running_loop().time()
+
+    @contextlib.asynccontextmanager
+    async def _patience(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._streams.limits.patience):
+                yield
+        except TimeoutError as error:
+            raise _CutOff from error
+
+
+class _StreamResponse(Response[bytes]):
+    def __init__(self, stream: _Stream) -> None:
+        super().__init__(b"", status_code=200, media_type=EVENT_STREAM, headers=_HEADERS)
+        self._stream = stream
+
+    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
+        return _StreamSending(self._stream)
+
+
+class _StreamSending(ASGIResponse):
+    _should_set_content_length = False
+
+    def __init__(self, stream: _Stream) -> None:
+        super().__init__(media_type=EVENT_STREAM, headers=_HEADERS)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._stream.serve(self, scope, receive, send)
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _chunks(events: Iterable[bytes]) -> Iterable[bytes]:
+    """Several events in one write, never so many that a slow reader has to hold much."""
+    chunk = b""
+    for event in events:
+        chunk += event
+        if len(chunk) >= _CHUNK:
+            yield chunk
+            chunk = b""
+    if chunk:
+        yield chunk
+
+
+def last_event_id(given: str | None) -> int | Refusal | None:
+    """Where a reader says it stopped; None when it says nothing."""
+    if given is None:
+        return None
+    if given.isascii() and given.isdecimal() and len(given) <= 16:
+        number = int(given)
+        if number <= q.LARGEST_NUMBER:
+            return number
+    return invalid(
+        "", "Last-Event-ID は受け取った最後の番号です / Last-Event-ID is the last number received"
+    )
