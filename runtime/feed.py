@@ -8,6 +8,7 @@ library's own ``fetch`` waits for a whole batch or its timeout.
 import asyncio
 import contextlib
 import json
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable
 
@@ -34,6 +35,7 @@ class Feed:
         self._arrived = asyncio.Event()
         self._requested = 0  # messages that the open pull request may still bring
         self._request = 0  # number of the newest pull request
+        self._expired_at = 0.0  # when it certainly brings no more
         self._gone = False
         self._inbox = ""
 
@@ -42,21 +44,24 @@ class Feed:
         self._inbox = self._bus.nc.new_inbox()
         await self._bus.nc.subscribe(f"{self._inbox}.*", cb=self._receive)
 
-    async def take(self, most: int) -> list[Msg]:
-        """At least one message, at most ``most``; waits for the first only."""
+    async def take(self, most: int, patience: float | None = None) -> list[Msg]:
+        """At least one message, at most ``most``; waits for the first only. With ``patience`` (in
+        seconds) perhaps none."""
+        loop = asyncio.get_running_loop()
+        until = math.inf if patience is None else loop.time() + patience
         while not self._waiting:
             self._arrived.clear()
             if self._gone:
                 self._gone = False
                 await self._until_provisioned()
-            if self._requested <= 0:
+            if self._requested <= 0 or loop.time() >= self._expired_at:
                 await self._pull(most)
             # Not wait_for: in Python 3.11 a message at the same moment makes it lose a cancellation.
-            try:
-                async with asyncio.timeout(_EXPIRES + 0.5):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(min(until, self._expired_at)):
                     await self._arrived.wait()
-            except TimeoutError:
-                self._requested = 0
+            if not self._waiting and loop.time() >= until:
+                return []
         taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
         if self._requested <= 0:
             # Asked for before the batch is worked on, so that the next one arrives meanwhile.
@@ -66,6 +71,7 @@ class Feed:
     async def _pull(self, most: int) -> None:
         self._request += 1
         self._requested = most
+        self._expired_at = asyncio.get_running_loop().time() + _EXPIRES + 0.5
         ask = {"batch": most, "expires": int(_EXPIRES * 1e9)}
         with contextlib.suppress(nats.errors.Error):
             await self._bus.nc.publish(

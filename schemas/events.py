@@ -55,13 +55,14 @@ class ReferralSubmitted(Happened):
 
 class DistrictFound(Happened):
     """The address, or the sender, settles the district. ``ruling``: the event of the core centre's
-    ruling that settles it, when the basis is ``ruled`` and it was remembered."""
+    ruling that settles it, when the basis is ``ruled`` and it was remembered for the block."""
 
     type: Literal["district_found"] = "district_found"
     district: Code
     basis: Basis
     candidates: tuple[Code, ...]
     ruling: UUID | None = None
+    block_key: Hex64 | None = None
 
 
 class RulingRequested(Happened):

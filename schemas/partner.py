@@ -348,7 +348,7 @@ class EscalationGiven(Given):
 
 class BurningGiven(EscalationGiven):
     """An escalation on the board (見張り), with what is needed to see whose it is. ``change``: the
-    place of its newest change in the journal, which is also its id in the stream."""
+    number of its newest change, among all changes of escalations; also its id in the stream."""
 
     change: int
     referral: UUID
@@ -362,8 +362,8 @@ class BurningGiven(EscalationGiven):
 
 
 class EscalationList(Given):
-    """``GET /v1/escalations``, newest change first. ``head``: the place up to which the answer knows
-    the journal: a stream opened with it as ``Last-Event-ID`` misses nothing."""
+    """``GET /v1/escalations``, newest change first. ``head``: the newest change that the answer knows
+    of: a stream opened with it as ``Last-Event-ID`` misses nothing."""
 
     items: tuple[BurningGiven, ...]
     head: int

@@ -60,10 +60,10 @@ class Locate(Said):
 
 
 class ListEscalations(Said):
-    """Which escalations are there, newest change last? For the core centre, the desks that were
+    """Which escalations are there, newest change first? For the core centre, the desks that were
     called, and auditors. ``states``: none given means those that are not resolved. ``after``: only
-    what changed after that place of the journal, resolved or not: so a reader that knows the state
-    at ``after`` learns everything that changed since."""
+    what changed after that change, resolved or not: so a reader that knows the state at ``after``
+    learns everything that changed since. Changes of escalations are numbered 1, 2, 3 …"""
 
     agency: AgencyId
     states: tuple[EscalationState, ...] = ()

@@ -205,9 +205,7 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
             return _moved(state, version, at, district=district)
         case e.DistrictRuled():
             candidates = state.district.candidates if state.district else (event.district,)
-            district = District(
-                event.district, Basis.RULED, candidates, event.block_key, ruling=entry.id
-            )
+            district = District(event.district, Basis.RULED, candidates, event.block_key, entry.id)
             return _moved(state, version, at, district=district)
         case e.EscalationRaised():
             escalation = Escalation(
@@ -295,10 +293,10 @@ def _answered(
     )
 
 
-def _changed(state: Referral, escalation_id: UUID, **changes: object) -> tuple[Escalation, ...]:
+def _changed(referral: Referral, escalation_id: UUID, **changes: object) -> tuple[Escalation, ...]:
     return tuple(
         replace(x, **changes) if x.id == escalation_id else x  # type: ignore[arg-type]
-        for x in state.escalations
+        for x in referral.escalations
     )
 
 

@@ -7,26 +7,29 @@ import hashlib
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 from runtime.clock import ManualClock
-from runtime.ids import derived_id
 from schemas import commands as c
 from schemas import events as e
-from schemas.codes import Basis, HandoffKind, SaidBy, Urgency
+from schemas.base import NETWORK
+from schemas.codes import AddressKind, Basis, Disposition, HandoffKind, SaidBy, Urgency
 from schemas.journal import JournalEntry
 from schemas.outside import JAPAN
 from schemas.problems import Refusal
-from schemas.referral import Handoff, Referral, evolve
+from schemas.referral import Escalation, Handoff, LiveClock, Referral
 from schemas.sealed import Group, SealedGroup
+from services.referral.deciding import Context, Decision, written_down
 from services.referral.involvement import concerned
-from services.referral.lifecycle import Context, Decision, decide
+from services.referral.lifecycle import decide
 from services.referral.policy import Remembered
 from wards import Ward, bundled_ward, load_ward
+from wards.holidays import NationalHolidays
 
 BUNKYO: Ward = load_ward(bundled_ward())
+HOLIDAYS = NationalHolidays()
 FRIDAY_AFTERNOON = datetime(2026, 11, 20, 7, 50, tzinfo=UTC)  # 16:50 in Japan
 
 ANSHIN = "anshin-motofuji"
@@ -69,6 +72,7 @@ def a_submission(**fields: object) -> c.SubmitReferral:
         "function": "emergency",
         "urgency": Urgency.EMERGENCY,
         "requested_action": "short_stay",
+        "address_kind": AddressKind.REGISTERED,
         "consent_basis": "C2",
         "finding": settled_in("motofuji"),
     }
@@ -109,21 +113,18 @@ class Town:
     last_number: dict[int, int] = field(default_factory=dict)
 
     def context(self) -> Context:
-        return Context(self.clock.now(), self.ward, self.rulings, self.last_number)
+        return Context(self.clock.now(), self.ward, HOLIDAYS, self.rulings, self.last_number)
 
     def referral_of(self, action: c.Action) -> Referral | None:
         """The referral that an action names, by id, by number or by hand-off."""
         if isinstance(action, c.SubmitReferral):
             return self.states.get(action.referral)
-        ref = getattr(action, "handoff", None) or getattr(action, "referral", None)
-        return next(
-            (
-                state
-                for state in self.states.values()
-                if ref in (state.id, state.number) or any(h.id == ref for h in state.handoffs)
-            ),
-            None,
+        ref = next(
+            found
+            for name in ("handoff", "escalation", "referral")
+            if (found := getattr(action, name, None)) is not None
         )
+        return next((s for s in self.states.values() if ref in _names_of(s)), None)
 
     def ask(self, command: c.Command) -> Decision:
         """Decide, and let what was decided happen."""
@@ -131,41 +132,49 @@ class Town:
         before = self.referral_of(action)
         decision = decide(before, command, self.context())
         if not isinstance(decision, Refusal):
-            referral = action.referral if isinstance(action, c.SubmitReferral) else before.id
-            self._happen(referral, before, command, decision)
+            self._happen(before, command, decision)
         return decision
 
+    def strike(self) -> int:
+        """Let every clock that has run out by now strike, the longest overdue first; gives how
+        many did."""
+        struck = 0
+        while due := self._first_due():
+            state, clock = due
+            action = c.StrikeClock(referral=state.id, subject=clock.subject, due_at=clock.due_at)
+            self.ask(a_command(action, NETWORK))
+            struck += 1
+        return struck
+
+    def _first_due(self) -> tuple[Referral, LiveClock] | None:
+        now = self.clock.now()
+        running = [(state, k) for state in self.states.values() for k in state.clocks]
+        due = [(state, k) for state, k in running if k.due_at <= now]
+        return min(due, key=lambda pair: (pair[1].due_at, pair[1].subject), default=None)
+
     def _happen(
-        self,
-        referral: UUID,
-        state: Referral | None,
-        command: c.Command,
-        events: Sequence[e.Event],
+        self, state: Referral | None, command: c.Command, events: Sequence[e.Event]
     ) -> None:
         now = self.clock.now()
-        for position, event in enumerate(events):
-            entry = JournalEntry(
-                ward=self.ward.code,
-                producer="referral",
-                number=len(self.entries) + 1,
-                id=derived_id(now, command.id, "event", str(position)),
-                referral=referral,
-                version=state.version + 1 if state else 1,
-                occurred_at=now,
-                actor=command.agency,
-                command=command.id,
-                concerns=(),
-                event=event,
-            )
-            before, state = state, evolve(state, entry)
-            told = concerned(state, event, self.ward)
-            self.entries.append(entry.model_copy(update={"concerns": told}))
-            if before is None:
+        for entry, after in written_down(state, command, events, now):
+            if state is None:
                 year = now.astimezone(JAPAN).year
                 self.last_number[year] = self.last_number.get(year, 0) + 1
+            state = self.states[after.id] = after
+            known = {
+                "number": len(self.entries) + 1,
+                "concerns": concerned(after, entry.event, self.ward),
+            }
+            self.entries.append(entry.model_copy(update=known))
+            event = entry.event
             if isinstance(event, e.DistrictRuled) and event.remember and event.block_key:
                 self.rulings[event.block_key] = Remembered(event.district, entry.id)
-        self.states[referral] = state
+
+
+def _names_of(state: Referral) -> set[object]:
+    """Every id and number by which an action may name a referral."""
+    parts = {h.id for h in state.handoffs} | {x.id for x in state.escalations}
+    return {state.id, state.number} | parts
 
 
 class Case:
@@ -232,6 +241,44 @@ class Case:
         return self.asks(
             CORE, c.RuleDistrict(referral=self.id, district=district, remember=remember)
         )
+
+    def escalation(self, code: str | None = None) -> Escalation:
+        """The newest escalation (of a reason)."""
+        return next(x for x in reversed(self.state.escalations) if code in (None, x.code))
+
+    def codes(self) -> list[str]:
+        """The reasons of all escalations so far, in order."""
+        return [x.code for x in self.state.escalations]
+
+    def escalated_by(self, agency: str, reason: str) -> Self:
+        return self.asks(agency, c.RaiseEscalation(referral=self.id, reason=reason))
+
+    def acknowledged_by(
+        self, agency: str = CORE, code: str | None = None, *, advise_only: bool = False
+    ) -> Self:
+        escalation = self.escalation(code).id
+        return self.asks(
+            agency, c.AcknowledgeEscalation(escalation=escalation, advise_only=advise_only)
+        )
+
+    def resolved(
+        self,
+        disposition: Disposition,
+        to: str | None = None,
+        *,
+        by: str = CORE,
+        code: str | None = None,
+    ) -> Self:
+        escalation = self.escalation(code).id
+        return self.asks(
+            by, c.ResolveEscalation(escalation=escalation, disposition=disposition, to=to)
+        )
+
+    def later(self, by: timedelta) -> Self:
+        """The clock moves on, and what has run out strikes."""
+        self.town.clock.move(by)
+        self.town.strike()
+        return self
 
     def closed(self, outcome: str = "got_help") -> Self:
         return self.asks(self.state.custodian, c.CloseReferral(referral=self.id, outcome=outcome))

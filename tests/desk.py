@@ -16,7 +16,7 @@ from schemas.journal import JournalEntry
 from schemas.referral import Referral, referral_adapter
 from services.referral import tables as t
 from services.referral.writer import Done, Outcome, Received, Writer
-from tests.builders import BUNKYO
+from tests.builders import BUNKYO, HOLIDAYS
 
 
 def received(command: c.Command, deliveries: int = 1) -> Received:
@@ -34,7 +34,7 @@ class Desk:
 
     def _start(self) -> None:
         self.sole = SoleWriter(self.engine, t.writer, f"referral-{BUNKYO.code}")
-        self.writer = Writer(self.engine, BUNKYO, self.clock, self.sole)
+        self.writer = Writer(self.engine, BUNKYO, HOLIDAYS, self.clock, self.sole)
 
     def restart(self) -> None:
         self.sole.release()
@@ -61,6 +61,10 @@ class Desk:
         assert len(answers) == len(commands)
         assert None not in answers
         return answers
+
+    def strike(self) -> None:
+        """Whatever has run out by now; no command comes."""
+        self.work()
 
     def rows(self, table: sa.Table) -> list[Any]:
         with reading(self.engine) as connection:

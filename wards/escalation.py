@@ -122,9 +122,10 @@ class EscalationReason(Term):
     then_ja: Words
     then_en: Words
 
-    def deadline(self, urgency: Urgency, level: int = 1) -> Deadline:
-        """How long the desk at ``level`` (from 1) has to acknowledge a call of this urgency."""
-        if level > 1 and self.later is not None:
+    def deadline(self, urgency: Urgency, *, first: bool = True) -> Deadline:
+        """How long a desk has to acknowledge a call of this urgency: the first that is called, or a
+        later one."""
+        if not first and self.later is not None:
             return self.later
         return next((d for d in self.by_urgency if d.urgency is urgency), self.acknowledge)
 

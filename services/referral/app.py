@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import functools
+from datetime import timedelta
 from pathlib import Path
 
 import nats.errors
@@ -23,11 +25,13 @@ from schemas import subjects
 from services.referral import tables as t
 from services.referral.queries import Questions
 from services.referral.writer import Done, Received, Writer
+from wards.holidays import NationalHolidays
 from wards.model import Ward
 
 SERVICE = "referral"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _BATCH = 256
+_LONGEST_WAIT = 0.25  # seconds
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
@@ -42,7 +46,7 @@ class _Referral:
         self._ward = ward
         self._engine = service.engine
         self._bus = service.bus
-        self._writer = Writer(service.engine, ward, clock, service.sole)
+        self._writer = Writer(service.engine, ward, NationalHolidays(), clock, service.sole)
         self._durable = subjects.durable(SERVICE, ward.code)
         self._feed = Feed(self._bus, subjects.COMMANDS_STREAM, self._durable, self._provision)
         self._publisher = Publisher(
@@ -78,14 +82,24 @@ class _Referral:
             tasks.create_task(self._publisher.run())
 
     async def _decide(self) -> None:
-        """Take what has arrived, decide it in one transaction, then acknowledge and answer."""
+        """Take what has arrived and what has run out, decide it in one transaction, then acknowledge
+        and answer."""
+        behind = await self._waiting_commands()
         while True:
-            messages = await self._feed.take(_BATCH)
+            messages = await self._feed.take(_BATCH, self._patience())
+            # What was answered while nobody decided was answered in time: it is decided before the
+            # clocks that have run out meanwhile.
+            strike = behind <= 0 or not messages
+            behind = behind - len(messages) if messages else 0
+            left = self._writer.strikes_in
+            if not messages and (left is None or left > timedelta(0)):
+                continue
             received = [
                 Received(m.subject, m.data, m.metadata.num_delivered or 1) for m in messages
             ]
+            work = functools.partial(self._writer.work, received, strike=strike)
             try:
-                outcomes = await asyncio.to_thread(self._writer.work, received)
+                outcomes = await asyncio.to_thread(work)
             except sa.exc.DBAPIError:
                 # Full, read-only, locked or gone: nothing was written, everything comes again.
                 self._failing = True
@@ -96,10 +110,35 @@ class _Referral:
                 continue
             self._failing = False
             self._publisher.nudge()
+            if self._writer.changed_escalations:
+                await self._say(subjects.grew(self._ward.code, "escalations"))
             for message, outcome in zip(messages, outcomes, strict=True):
                 if isinstance(outcome, Done) and outcome.answer is not None:
                     await self._reply(message, outcome.answer.to_json())
                 await self._acknowledge(message, again=not isinstance(outcome, Done))
+
+    async def _waiting_commands(self) -> int:
+        """How many commands came while nobody decided."""
+        while True:
+            try:
+                found = await self._bus.js.consumer_info(subjects.COMMANDS_STREAM, self._durable)
+                return found.num_pending or 0
+            except (TimeoutError, nats.errors.Error, OSError):
+                log("waiting_commands_unknown", fault=True)
+                await asyncio.sleep(0.5)
+
+    def _patience(self) -> float:
+        """Seconds to wait for a command: until the next clock strikes, and never so long that a host
+        clock that was set meanwhile is noticed late."""
+        left = self._writer.strikes_in
+        if left is None:
+            return _LONGEST_WAIT
+        return min(max(left.total_seconds(), 0.0), _LONGEST_WAIT)
+
+    async def _say(self, subject: str) -> None:
+        # Whoever misses it looks again a little later.
+        with contextlib.suppress(nats.errors.Error):
+            await self._bus.nc.publish(subject)
 
     async def _reply(self, message: Msg, body: bytes) -> None:
         reply_to = (message.headers or {}).get(subjects.REPLY_TO)
@@ -123,6 +162,7 @@ class _Referral:
             ("history", q.ReadHistory, questions.history),
             ("list", q.ListReferrals, questions.listing),
             ("answer", q.ReadAnswer, questions.answer),
+            ("escalations", q.ListEscalations, questions.escalations),
             ("locate", q.Locate, questions.locate),
             ("status", q.AskStatus, self._status),
             ("journal_head", JournalHead, self._journal_head),
@@ -138,6 +178,8 @@ class _Referral:
             "journal_published": self._publisher.published,
             "commands_decided": self._writer.decided,
             "commands_refused": self._writer.refused,
+            "clocks_struck": self._writer.struck,
+            "clocks_latest_seconds": self._writer.latest.total_seconds(),
             "dead_letters": dead_letters.count(self._engine, t.dead_letters),
         }
         return q.ServiceStatus(service=SERVICE, ready=not self._failing, figures=figures)

@@ -4,11 +4,13 @@ Later commands of a batch see what earlier ones led to; nothing is in the databa
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from runtime.clock import utc_text
 from runtime.database import insert_new, upsert
 from schemas import events as e
 from schemas.commands import Answer, Command
@@ -24,11 +26,14 @@ Rows = list[dict[str, Any]]
 
 @dataclass(slots=True)
 class Batch:
-    """``places``: the referral of a hand-off or number; ``seqs``: the order in which referrals came;
-    ``touched``: the states to be written; ``head``: the journal's newest number; ``buried``:
+    """``places``: the referral of a hand-off, escalation or number; ``seqs``: the order in which referrals came;
+    ``touched``: the states to be written; ``head``: the journal's newest number;
+    ``change``: the newest change of an escalation; ``escalations``: the row of each that changed;
+    ``clocks``: when each clock that was touched is due, None where it was stopped; ``buried``:
     subject, body and reason of what could not be decided."""
 
     head: int
+    change: int
     rulings: dict[str, Remembered]
     last_number: dict[int, int]
     states: dict[str, Referral] = field(default_factory=dict)
@@ -42,6 +47,8 @@ class Batch:
     handoff_rows: Rows = field(default_factory=list)
     worklist_rows: Rows = field(default_factory=list)
     ruling_rows: Rows = field(default_factory=list)
+    escalations: dict[str, dict[str, Any]] = field(default_factory=dict)
+    clocks: dict[str, dict[str, Any] | None] = field(default_factory=dict)
     buried: list[tuple[str, bytes, str]] = field(default_factory=list)
 
     def record_answer(self, command: Command, answer: Answer) -> None:
@@ -74,6 +81,8 @@ class Batch:
             self.last_number[year] = self.last_number.get(year, 0) + 1
         self.head += len(entries)
         self.states[key] = self.touched[key] = after
+        self._set_clocks(key, before, after)
+        self._take_in_escalations(key, before, after)
         known = ever_involved(before) if before is not None else frozenset()
         for agency in ever_involved(after) - known:
             self.worklist_rows.append({"agency": agency, "seq": self.seqs[key], "referral": key})
@@ -105,6 +114,41 @@ class Batch:
                 }
             )
 
+    def _set_clocks(self, key: str, before: Referral | None, after: Referral) -> None:
+        was = set(before.clocks) if before is not None else set()
+        runs = set(after.clocks)
+        for stopped in was - runs:
+            self.clocks[str(stopped.subject)] = None
+        for clock in runs - was:
+            due_at = utc_text(clock.due_at)
+            self.clocks[str(clock.subject)] = {
+                "subject": str(clock.subject),
+                "referral": key,
+                "due_at": due_at,
+                "strike_at": due_at,
+            }
+
+    def postpone(self, row: Any, until: datetime) -> None:
+        """Look at a clock again later: deciding it has failed."""
+        self.clocks[row.subject] = {**row._mapping, "strike_at": utc_text(until)}
+
+    def _take_in_escalations(self, key: str, before: Referral | None, after: Referral) -> None:
+        """Whatever changes in a case changes what the board shows of its open escalations."""
+        was_open = {x.id for x in before.escalations if x.open} if before is not None else set()
+        for escalation in after.escalations:
+            if escalation.open or escalation.id in was_open:
+                self.change += 1
+                self.places[str(escalation.id)] = key
+                self.escalations[str(escalation.id)] = {
+                    "id": str(escalation.id),
+                    "referral": key,
+                    "change": self.change,
+                    "state": escalation.state.value,
+                    "code": escalation.code,
+                    "district": after.district.id if after.district is not None else None,
+                    "custodian": after.custodian,
+                }
+
     def _keep_sealed(self, command: Command, key: str, entries: list[JournalEntry]) -> None:
         """The ciphertext belongs to the event that carries its commitment."""
         groups = {group.commitment: group for group in command.action.sealed}
@@ -129,6 +173,11 @@ class Batch:
         _insert(connection, t.handoffs, self.handoff_rows)
         insert_new(connection, t.worklist, self.worklist_rows)
         upsert(connection, t.rulings, self.ruling_rows)
+        upsert(connection, t.escalations, list(self.escalations.values()))
+        stopped = [subject for subject, row in self.clocks.items() if row is None]
+        if stopped:
+            connection.execute(sa.delete(t.clocks).where(t.clocks.c.subject.in_(stopped)))
+        upsert(connection, t.clocks, [row for row in self.clocks.values() if row is not None])
         upsert(connection, t.referrals, [self._state_row(key) for key in self.touched])
 
     def _state_row(self, key: str) -> dict[str, Any]:

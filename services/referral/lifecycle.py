@@ -5,17 +5,15 @@ folds the same way); here is ``decide``. It is pure and total: the moment, the w
 remembers are arguments, a "no" is a value. Deciding never reads a clock and never writes.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import date, datetime
 from typing import assert_never
-from uuid import UUID
 
 from runtime.ids import derived_id
 from schemas import commands as c
 from schemas import events as e
+from schemas.base import NETWORK
 from schemas.codes import (
-    AgencyKind,
+    Basis,
+    Disposition,
     HandoffKind,
     HandoffState,
     Stage,
@@ -23,35 +21,38 @@ from schemas.codes import (
 )
 from schemas.outside import JAPAN
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
-from schemas.referral import Handoff, Referral
-from schemas.sealed import Commitment
-from services.referral import policy
+from schemas.referral import District, LiveClock, Referral
+from services.referral import calls, handoffs, policy
+from services.referral.deciding import (
+    Context,
+    Decision,
+    sealed_of,
+    unknown_agency,
+    written_down,
+)
 from services.referral.involvement import ever_involved
-from services.referral.policy import Remembered
 from wards.model import Vocabulary, Ward
-
-Decision = list[e.Event] | Refusal
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What deciding may know beside the state: the moment, the ward, the rulings remembered (by
-    the block's keyed hash) and the last referral number given per year."""
-
-    now: datetime
-    ward: Ward
-    rulings: Mapping[str, Remembered]
-    last_number: Mapping[int, int]
 
 
 def decide(state: Referral | None, command: c.Command, context: Context) -> Decision:
-    """The events that ``command`` makes happen to ``state``, or why it cannot be.
+    """The events that ``command`` makes happen to ``state``, with the calls to the core centre that
+    follow from them by the ward's rules; or why it cannot be.
 
     ``state`` is None where no such referral exists; what does not exist and what does not concern
     the asker are refused alike, so nobody can probe for other people's cases.
     """
+    decision = _decide(state, command, context)
+    if isinstance(decision, Refusal) or not decision:
+        return decision
+    after = written_down(state, command, decision, context.now)[-1][1]
+    return decision + calls.arising(state, decision, after, command, context)
+
+
+def _decide(state: Referral | None, command: c.Command, context: Context) -> Decision:
     action = command.action
-    if not _may_act(command.agency, context):
+    if isinstance(action, c.StrikeClock):
+        return _strike(state, command, action, context)
+    if not context.may_act(command.agency):
         return Refusal(ProblemCode.NOT_INVOLVED)
     if isinstance(action, c.SubmitReferral):
         if state is not None:
@@ -61,19 +62,23 @@ def decide(state: Referral | None, command: c.Command, context: Context) -> Deci
         return Refusal(ProblemCode.NOT_INVOLVED)
     match action:
         case c.OfferHandoff():
-            return _offer(state, command, action, context)
+            return handoffs.offer(state, command, action, context)
         case c.AcceptHandoff():
-            return _accept(state, command, action)
+            return handoffs.accept(state, command, action)
         case c.DeclineHandoff():
-            return _decline(state, command, action, context)
+            return handoffs.decline(state, command, action, context)
         case c.WithdrawHandoff():
-            return _withdraw(state, command, action)
+            return handoffs.withdraw(state, command, action, context)
         case c.CompleteHandoff():
-            return _complete(state, command, action, context)
+            return handoffs.complete(state, command, action, context)
         case c.RuleDistrict():
             return _rule(state, command, action, context)
         case c.RaiseEscalation():
-            return _escalate(state, command, action, context)
+            return calls.escalate(state, command, action, context)
+        case c.AcknowledgeEscalation():
+            return calls.acknowledge(state, command, action, context)
+        case c.ResolveEscalation():
+            return calls.resolve(state, command, action, context)
         case c.AddNote():
             return _note(state, command, action, context)
         case c.CloseReferral():
@@ -88,26 +93,25 @@ def decide(state: Referral | None, command: c.Command, context: Context) -> Deci
             assert_never(action)
 
 
-def _may_act(agency_id: str, context: Context) -> bool:
-    agency = context.ward.agency(agency_id)
-    return (
-        agency is not None
-        and agency.kind is not AgencyKind.AUDITOR
-        and agency.active_on(_day(context))
-    )
-
-
-def _day(context: Context) -> date:
-    """The day in Japan."""
-    return context.now.astimezone(JAPAN).date()
+def _strike(
+    state: Referral | None, command: c.Command, action: c.StrikeClock, context: Context
+) -> Decision:
+    """A clock ran out. Nothing happens where it was stopped or set anew meanwhile, and nobody but
+    the network itself can ask for it."""
+    if command.agency != NETWORK:
+        return Refusal(ProblemCode.NOT_INVOLVED)
+    running = LiveClock(action.subject, action.due_at)
+    if state is None or running not in state.clocks or action.due_at > context.now:
+        return []
+    handoff = state.handoff(action.subject)
+    if handoff is not None:
+        return handoffs.expire(state, command, handoff, context)
+    escalation = state.escalation(action.subject)
+    return calls.pass_on(state, command, escalation, context) if escalation is not None else []
 
 
 def _concerns(state: Referral, agency: str, context: Context) -> bool:
     return agency == context.ward.core or agency in ever_involved(state)
-
-
-def _sealed(action: c.Asked) -> tuple[Commitment, ...]:
-    return tuple(Commitment(group=s.group, commitment=s.commitment) for s in action.sealed)
 
 
 def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> Decision:
@@ -115,8 +119,8 @@ def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> D
     refusal = _unknown_codes(action, ward)
     if refusal is not None:
         return refusal
-    if action.to_agency is not None and not _can_receive(action.to_agency, context):
-        return _unknown_agency("/to/agency")
+    if action.to_agency is not None and not context.may_act(action.to_agency):
+        return unknown_agency("/to/agency")
     if action.to_district is not None and ward.district(action.to_district) is None:
         return invalid("/to/district", "この区にない地区です / no such district in this ward")
     if action.finding is not None and not _of_this_ward(action.finding, ward):
@@ -124,7 +128,7 @@ def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> D
     year = context.now.astimezone(JAPAN).year
     number = f"{ward.code}-{year}-{context.last_number.get(year, 0) + 1:06d}"
     submitted = e.ReferralSubmitted(
-        sealed=_sealed(action),
+        sealed=sealed_of(action),
         number=number,
         sender=sender,
         sender_reference=action.sender_reference,
@@ -138,10 +142,11 @@ def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> D
         address_kind=action.address_kind,
         consent_basis=action.consent_basis,
         consent_obtained_at=action.consent_obtained_at,
+        unregistered=action.unregistered,
         to_agency=action.to_agency,
         to_district=action.to_district,
     )
-    route = policy.route(action, ward, context.rulings, _day(context))
+    route = policy.route(action, ward, context.rulings, context.day)
     if isinstance(route, Refusal):
         return route
     happened: list[e.Event] = [submitted]
@@ -150,9 +155,10 @@ def _submit(command: c.Command, action: c.SubmitReferral, context: Context) -> D
     if route.ask is not None:
         happened.append(route.ask)
     if route.receiver is not None and route.receiver != sender:
-        happened += _offers(
-            command, (route.receiver,), HandoffKind.TRANSFER, action.function, sender, context
-        )
+        happened += handoffs.offers(
+            command, (route.receiver,), HandoffKind.TRANSFER, action.function, sender,
+            action.urgency, context,
+        )  # fmt: skip
     return happened
 
 
@@ -177,229 +183,59 @@ def _of_this_ward(finding: c.Finding, ward: Ward) -> bool:
     return bool(named) and all(ward.district(d) is not None for d in (*named, *finding.candidates))
 
 
-def _unknown_agency(pointer: str) -> Refusal:
-    detail = "名簿にない機関です / not in the directory"
-    return Refusal(ProblemCode.UNKNOWN_AGENCY, (FieldProblem(pointer, detail),))
-
-
-def _can_receive(agency_id: str, context: Context) -> bool:
-    return _may_act(agency_id, context)
-
-
-def _offers(
-    command: c.Command,
-    receivers: tuple[str, ...],
-    kind: HandoffKind,
-    function: str,
-    sender: str,
-    context: Context,
-    sealed: tuple[Commitment, ...] = (),
-) -> list[e.Event]:
-    """One offer to several receivers. The words beside it are said once, with the first."""
-    offer = derived_id(context.now, command.id, "offer")
-    return [
-        e.HandoffOffered(
-            sealed=sealed if position == 0 else (),
-            handoff=derived_id(context.now, command.id, "handoff", receiver),
-            offer=offer,
-            kind=kind,
-            function=function,
-            sender=sender,
-            receiver=receiver,
-        )
-        for position, receiver in enumerate(receivers)
-    ]
-
-
-def _offer(
-    state: Referral, command: c.Command, action: c.OfferHandoff, context: Context
-) -> Decision:
-    if state.ended:
-        return Refusal(ProblemCode.ALREADY_CLOSED)
-    by_core = command.agency == context.ward.core
-    if not by_core and command.agency != state.custodian:
-        return Refusal(ProblemCode.NOT_CUSTODIAN)
-    if state.stage is Stage.AWAITING_RULING and action.kind is HandoffKind.TRANSFER:
-        # Where the district is undecided, nobody passes the case on by guess.
-        return Refusal(ProblemCode.AWAITING_RULING)
-    function = action.function or state.function
-    if not context.ward.knows("functions", function):
-        return invalid("/function", "この区にない機能です / no such function in this ward")
-    receivers = tuple(dict.fromkeys(action.to))
-    for position, receiver in enumerate(action.to):
-        if not _can_receive(receiver, context):
-            return _unknown_agency(f"/to/{position}")
-        if action.kind is HandoffKind.TRANSFER and receiver == state.custodian:
-            return invalid(f"/to/{position}", "すでに担当機関です / is custodian already")
-        standing = any(
-            h.stands and h.receiver == receiver and h.kind is action.kind for h in state.handoffs
-        )
-        if standing:
-            return invalid(f"/to/{position}", "すでに打診中です / an offer to it stands already")
-    return _offers(
-        command, receivers, action.kind, function, command.agency, context, _sealed(action)
-    )
-
-
-def _answerable(state: Referral, handoff_id: UUID, agency: str) -> Handoff | Refusal:
-    """The hand-off that ``agency`` may answer now."""
-    handoff = state.handoff(handoff_id)
-    if handoff is None or handoff.receiver != agency:
-        return Refusal(ProblemCode.NOT_INVOLVED)
-    match handoff.state:
-        case HandoffState.OFFERED:
-            return handoff
-        case HandoffState.WITHDRAWN | HandoffState.EXPIRED:
-            return Refusal(ProblemCode.NOT_OFFERED)
-        case HandoffState.ACCEPTED | HandoffState.DECLINED | HandoffState.COMPLETED:
-            return Refusal(ProblemCode.ALREADY_ANSWERED)
-        case _:
-            assert_never(handoff.state)
-
-
-def _withdrawn(
-    handoffs: list[Handoff], by: str, because: WithdrawnBecause
-) -> list[e.HandoffWithdrawn]:
-    return [e.HandoffWithdrawn(handoff=h.id, by=by, because=because) for h in handoffs]
-
-
-def _accept(state: Referral, command: c.Command, action: c.AcceptHandoff) -> Decision:
-    handoff = _answerable(state, action.handoff, command.agency)
-    if isinstance(handoff, Refusal):
-        return handoff
-    transfer = handoff.kind is HandoffKind.TRANSFER
-    accepted = e.HandoffAccepted(
-        sealed=_sealed(action),
-        handoff=handoff.id,
-        by=command.agency,
-        custodian=command.agency if transfer else state.custodian,
-    )
-    # The first acceptance wins: every other standing offer of the same thing ends in this step. Of
-    # transfers there can be only one winner, whichever offer it came by.
-    others = [
-        h
-        for h in state.handoffs
-        if h.stands
-        and h.id != handoff.id
-        and (h.offer == handoff.offer or (transfer and h.kind is HandoffKind.TRANSFER))
-    ]
-    elsewhere = WithdrawnBecause.ACCEPTED_ELSEWHERE
-    return [accepted, *_withdrawn(others, command.agency, elsewhere)]
-
-
-def _decline(
-    state: Referral, command: c.Command, action: c.DeclineHandoff, context: Context
-) -> Decision:
-    handoff = _answerable(state, action.handoff, command.agency)
-    if isinstance(handoff, Refusal):
-        return handoff
-    if not context.ward.knows("decline_reasons", action.reason):
-        return invalid("/reason", "この区にない理由です / no such reason in this ward")
-    return [
-        e.HandoffDeclined(
-            sealed=_sealed(action),
-            handoff=handoff.id,
-            by=command.agency,
-            said_by=action.said_by,
-            reason=action.reason,
-        )
-    ]
-
-
-def _withdraw(state: Referral, command: c.Command, action: c.WithdrawHandoff) -> Decision:
-    handoff = state.handoff(action.handoff)
-    if handoff is None or handoff.sender != command.agency:
-        return Refusal(ProblemCode.NOT_INVOLVED)
-    if not handoff.stands:
-        answered = handoff.state in (HandoffState.WITHDRAWN, HandoffState.EXPIRED)
-        return Refusal(ProblemCode.NOT_OFFERED if answered else ProblemCode.ALREADY_ANSWERED)
-    return [
-        e.HandoffWithdrawn(
-            sealed=_sealed(action),
-            handoff=handoff.id,
-            by=command.agency,
-            because=WithdrawnBecause.BY_SENDER,
-        )
-    ]
-
-
-def _complete(
-    state: Referral, command: c.Command, action: c.CompleteHandoff, context: Context
-) -> Decision:
-    handoff = state.handoff(action.handoff)
-    if handoff is None or handoff.receiver != command.agency:
-        return Refusal(ProblemCode.NOT_INVOLVED)
-    if handoff.kind is not HandoffKind.REQUEST:
-        return invalid("", "完了報告は依頼に対して行います / only a request is completed")
-    if handoff.state is HandoffState.COMPLETED:
-        return Refusal(ProblemCode.ALREADY_ANSWERED)
-    if handoff.state is not HandoffState.ACCEPTED:
-        return Refusal(ProblemCode.NOT_OFFERED)
-    if not context.ward.knows("outcomes", action.outcome):
-        return invalid("/outcome", "この区にない結果です / no such outcome in this ward")
-    return [
-        e.HandoffCompleted(
-            sealed=_sealed(action),
-            handoff=handoff.id,
-            by=command.agency,
-            outcome=action.outcome,
-        )
-    ]
-
-
 def _rule(
     state: Referral, command: c.Command, action: c.RuleDistrict, context: Context
 ) -> Decision:
+    """The core centre decides the district, or decides anew what was ruled before: then the next
+    address in that block follows the new ruling, and what followed the old one stays as it was."""
     ward = context.ward
     if command.agency != ward.core:
         return Refusal(ProblemCode.NOT_INVOLVED)
     if state.ended:
         return Refusal(ProblemCode.ALREADY_CLOSED)
     district = state.district
-    if district is None or district.id is not None:
+    if district is None or district.id == action.district or _settled_by_address(district):
         return Refusal(ProblemCode.NOT_AWAITING_RULING)
     if action.district not in district.candidates or ward.district(action.district) is None:
         return invalid("/district", "候補の地区から選んでください / not one of the candidates")
     ruled = e.DistrictRuled(
-        sealed=_sealed(action),
+        sealed=sealed_of(action),
         district=action.district,
         by=command.agency,
         remember=action.remember and district.block_key is not None,
         block_key=district.block_key,
+        revises=district.ruling,
     )
-    hub = ward.hub_of(action.district, _day(context))
-    if hub == state.custodian or any(
-        h.stands and h.kind is HandoffKind.TRANSFER and h.receiver == hub for h in state.handoffs
-    ):
-        return [ruled]
-    offers = _offers(
-        command, (hub,), HandoffKind.TRANSFER, state.function, state.custodian, context
-    )
-    return [ruled, *offers]
-
-
-def _escalate(
-    state: Referral, command: c.Command, action: c.RaiseEscalation, context: Context
-) -> Decision:
-    if state.ended:
-        return Refusal(ProblemCode.ALREADY_CLOSED)
-    if not context.ward.knows("escalation_reasons", action.reason):
-        return invalid("/reason", "この区にない理由です / no such reason in this ward")
-    return [
-        e.EscalationRaised(
-            sealed=_sealed(action),
-            escalation=derived_id(context.now, command.id, "escalation"),
-            code=action.reason,
-            by=command.agency,
+    standing = handoffs.standing_transfers(state)
+    hub = ward.hub_of(action.district, context.day)
+    asked = any(h.receiver == hub for h in standing)
+    elsewhere = [h for h in standing if h.receiver != hub] if district.ruling is not None else []
+    offered = (
+        []
+        if asked or hub == state.custodian
+        else handoffs.offers(
+            command, (hub,), HandoffKind.TRANSFER, state.function, state.custodian, state.urgency,
+            context,
         )
-    ]
+    )  # fmt: skip
+    if state.custodian != ward.core:
+        disposition = Disposition.ADVISED
+    else:
+        disposition = Disposition.KEPT if hub == ward.core else Disposition.REASSIGNED
+    before, after = calls.ended_by_ruling(state, command, disposition, context)
+    withdrawn = handoffs.withdrawn(elsewhere, command.agency, WithdrawnBecause.RULED_ELSEWHERE)
+    return [*before, ruled, *withdrawn, *after, *offered]
+
+
+def _settled_by_address(district: District) -> bool:
+    return district.id is not None and district.basis is not Basis.RULED
 
 
 def _note(state: Referral, command: c.Command, action: c.AddNote, context: Context) -> Decision:
     if command.agency != state.custodian:
         return Refusal(ProblemCode.NOT_CUSTODIAN)
     note = derived_id(context.now, command.id, "note")
-    return [e.NoteAdded(sealed=_sealed(action), note=note, by=command.agency)]
+    return [e.NoteAdded(sealed=sealed_of(action), note=note, by=command.agency)]
 
 
 def _close(
@@ -411,9 +247,11 @@ def _close(
         return Refusal(ProblemCode.NOT_CUSTODIAN)
     if not context.ward.knows("outcomes", action.outcome):
         return invalid("/outcome", "この区にない結果です / no such outcome in this ward")
+    if any(x.open for x in state.escalations):
+        return Refusal(ProblemCode.ESCALATION_OPEN)
     standing = [h for h in state.handoffs if h.stands]
-    closed = e.ReferralClosed(sealed=_sealed(action), by=command.agency, outcome=action.outcome)
-    return [*_withdrawn(standing, command.agency, WithdrawnBecause.CLOSED), closed]
+    closed = e.ReferralClosed(sealed=sealed_of(action), by=command.agency, outcome=action.outcome)
+    return [*handoffs.withdrawn(standing, command.agency, WithdrawnBecause.CLOSED), closed]
 
 
 def _cancel(state: Referral, command: c.Command) -> Decision:
@@ -427,8 +265,9 @@ def _cancel(state: Referral, command: c.Command) -> Decision:
     if taken or state.custodian != state.sender:
         return Refusal(ProblemCode.ALREADY_ANSWERED)
     standing = [h for h in state.handoffs if h.stands]
-    cancelled = e.ReferralCancelled(sealed=_sealed(command.action), by=command.agency)
-    return [*_withdrawn(standing, command.agency, WithdrawnBecause.CANCELLED), cancelled]
+    cancelled = e.ReferralCancelled(sealed=sealed_of(command.action), by=command.agency)
+    withdrawn = handoffs.withdrawn(standing, command.agency, WithdrawnBecause.CANCELLED)
+    return [*withdrawn, *calls.ended_by_cancelling(state, command.agency), cancelled]
 
 
 def _reopen(state: Referral, command: c.Command) -> Decision:
@@ -436,4 +275,4 @@ def _reopen(state: Referral, command: c.Command) -> Decision:
         return invalid("", "終結した件だけを再開できます / only a closed case is reopened")
     if command.agency != state.custodian:
         return Refusal(ProblemCode.NOT_CUSTODIAN)
-    return [e.ReferralReopened(sealed=_sealed(command.action), by=command.agency)]
+    return [e.ReferralReopened(sealed=sealed_of(command.action), by=command.agency)]

@@ -78,6 +78,7 @@ def _district(
             basis=Basis.RULED,
             candidates=finding.candidates,
             ruling=ruling.ruling,
+            block_key=finding.block_key,
         )
         return found, None
     return None, RulingRequested(candidates=finding.candidates, block_key=finding.block_key)

@@ -1,6 +1,8 @@
 """What others may ask of the referral service. Each answer says only what the asking agency may
 see; what does not exist and what is none of its business look the same."""
 
+from uuid import UUID
+
 import sqlalchemy as sa
 from pydantic_core import from_json
 from sqlalchemy.engine import Connection, Engine
@@ -9,8 +11,9 @@ from runtime import journal as journals
 from runtime.database import reading
 from schemas import queries as q
 from schemas.base import JsonObject
+from schemas.codes import AgencyKind, EscalationState
 from schemas.journal import JournalEntry
-from schemas.referral import Referral, referral_adapter
+from schemas.referral import Escalation, Referral, referral_adapter
 from schemas.sealed import Group, SealedRecord
 from services.referral import involvement, views
 from services.referral import tables as t
@@ -46,7 +49,6 @@ class Questions:
                 return _NOTHING
             bodies = journals.history(connection, t.journal, str(state.id))
             sealed = self._sealed(connection, state, question.agency, words=True)
-        masked = not involvement.may_know_district(state, question.agency, self._ward)
         items: list[JsonObject] = []
         told: list[SealedRecord] = []
         size, more = 0, False
@@ -57,7 +59,7 @@ class Questions:
             if items and size > _LARGEST_REPLY:
                 more = True
                 break
-            if not (masked and views.tells_the_district(entry.event)):
+            if views.may_be_told(entry.event, state, question.agency, self._ward):
                 items.append(views.event_given(entry, state, question.agency, self._ward))
                 told += records
         return q.Told(
@@ -101,6 +103,58 @@ class Questions:
             body["next"] = str(rows[question.limit - 1].seq)
         return q.Told(found=True, body=body)
 
+    def escalations(self, question: q.ListEscalations) -> q.Told:
+        """The calls that this agency may know of: newest change first; or, after a place, what has
+        changed since, oldest change first."""
+        if not self._watches(question.agency):
+            return _NOTHING
+        x, r = t.escalations, t.referrals
+        query = sa.select(x.c.id, x.c.change, r.c.state).join_from(x, r, x.c.referral == r.c.id)
+        for column, value in (
+            (x.c.code, question.code),
+            (x.c.district, question.district),
+            (x.c.custodian, question.custodian),
+        ):
+            if value is not None:
+                query = query.where(column == value)
+        if question.after is not None:
+            query = query.where(x.c.change > question.after).order_by(x.c.change)
+        else:
+            states = question.states or (EscalationState.RAISED, EscalationState.ACKNOWLEDGED)
+            query = query.where(x.c.state.in_(states)).order_by(x.c.change.desc())
+            if question.before is not None:
+                query = query.where(x.c.change < question.before)
+        with reading(self._engine) as connection:
+            # The head first: what changes meanwhile comes after it.
+            head = connection.execute(sa.select(sa.func.max(x.c.change))).scalar() or 0
+            rows = connection.execute(query.limit(question.limit + 1)).all()
+        items: list[JsonObject] = []
+        for row in rows[: question.limit]:
+            state = referral_adapter.validate_json(row.state)
+            escalation = state.escalation(UUID(row.id))
+            if escalation is not None and self._may_watch(escalation, question.agency):
+                items.append(
+                    views.burning_given(state, escalation, row.change, question.agency, self._ward)
+                )
+        body: JsonObject = {"items": items, "head": head}
+        if len(rows) > question.limit:
+            body["next"] = str(rows[question.limit - 1].change)
+        return q.Told(found=True, body=body)
+
+    def _watches(self, agency_id: str) -> bool:
+        agency = self._ward.agency(agency_id)
+        return agency is not None and (
+            agency_id == self._ward.core
+            or agency.kind is AgencyKind.AUDITOR
+            or any(desk.agency == agency_id for desk in self._ward.desks)
+        )
+
+    def _may_watch(self, escalation: Escalation, agency_id: str) -> bool:
+        """The core centre and auditors see every call; a desk those that were made to it."""
+        agency = self._ward.agency(agency_id)
+        auditor = agency is not None and agency.kind is AgencyKind.AUDITOR
+        return auditor or agency_id in (self._ward.core, *escalation.called)
+
     def answer(self, question: q.ReadAnswer) -> q.Told:
         """What a command was answered, for the agency that sent it."""
         a = t.answers
@@ -117,10 +171,13 @@ class Questions:
         """Which referral a number, id or hand-off belongs to."""
         with reading(self._engine) as connection:
             ref = str(question.ref) if question.ref is not None else None
-            if question.handoff is not None:
-                h = t.handoffs
-                place = sa.select(h.c.referral).where(h.c.id == str(question.handoff))
-                ref = connection.execute(place).scalar()
+            for table, part in (
+                (t.handoffs, question.handoff),
+                (t.escalations, question.escalation),
+            ):
+                if part is not None:
+                    place = sa.select(table.c.referral).where(table.c.id == str(part))
+                    ref = connection.execute(place).scalar()
             state = self._find(connection, ref) if ref is not None else None
         if state is None or not involvement.may_see(state, question.agency, self._ward):
             return _NOTHING

@@ -46,6 +46,33 @@ worklist = sa.Table(
     sa.Column("referral", sa.String(36), nullable=False),
 )
 
+# Every call to the core centre. ``change``: a numbering of their changes, 1, 2, 3 …, by which a board
+# that knows one moment learns what changed since.
+escalations = sa.Table(
+    "escalations",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("referral", sa.String(36), nullable=False),
+    sa.Column("change", _Big, nullable=False, unique=True),
+    sa.Column("state", sa.String(32), nullable=False),
+    sa.Column("code", sa.String(64), nullable=False),
+    sa.Column("district", sa.String(64)),
+    sa.Column("custodian", sa.String(64), nullable=False),
+    sa.Index("escalations_state", "state", "change"),
+)
+
+# Every clock that runs (``schemas.referral.LiveClock``). ``strike_at``: when it is looked at: when it
+# is due, or a little later where deciding it failed.
+clocks = sa.Table(
+    "clocks",
+    metadata,
+    sa.Column("subject", sa.String(36), primary_key=True),
+    sa.Column("referral", sa.String(36), nullable=False),
+    sa.Column("due_at", sa.String(32), nullable=False),
+    sa.Column("strike_at", sa.String(32), nullable=False),
+    sa.Index("clocks_strike", "strike_at", "subject"),
+)
+
 # What every command was answered, for ever.
 answers = sa.Table(
     "answers",

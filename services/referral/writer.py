@@ -1,5 +1,5 @@
 """The only writer of a ward's referrals: commands in batches, one transaction for events, state,
-worklist and answers.
+worklist, clocks and answers. A clock that has run out is a command like any other.
 
 A command is seen before → its recorded answer; otherwise ``decide`` → events or a refusal, and either
 is recorded. One command that cannot be read, or that makes the code fail, harms no neighbour.
@@ -8,8 +8,9 @@ is recorded. One command that cannot be read, or that makes the code fail, harms
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid5
 
 import sqlalchemy as sa
 from pydantic import ValidationError
@@ -17,27 +18,32 @@ from pydantic_core import to_json
 from sqlalchemy.engine import Connection, Engine
 
 from runtime import journal as journals
-from runtime.clock import Clock, NeverBackwards
+from runtime.clock import Clock, NeverBackwards, utc_text
 from runtime.database import reading, writing
 from runtime.dead_letters import bury
-from runtime.ids import derived_id
 from runtime.observability import log
 from runtime.sole_writer import SoleWriter
 from schemas import commands as c
 from schemas import events as e
+from schemas.base import NETWORK
 from schemas.journal import JournalEntry
 from schemas.problems import ProblemCode, Refusal
-from schemas.referral import Referral, evolve, referral_adapter
+from schemas.referral import Referral, referral_adapter
 from services.referral import tables as t
 from services.referral.batch import Batch
+from services.referral.deciding import Context, written_down
 from services.referral.involvement import concerned
-from services.referral.lifecycle import Context, decide
+from services.referral.lifecycle import decide
 from services.referral.policy import Remembered
 from services.referral.views import referral_given
+from wards.holidays import Calendar
 from wards.model import Ward
 
 _CREATED = (c.SubmitReferral, c.OfferHandoff, c.RaiseEscalation, c.AddNote)
 _GIVE_UP_AFTER = 5
+_MOST_STRUCK = 256  # clocks in one batch: no command waits longer than for one batch of them
+_LOOK_AGAIN = timedelta(minutes=1)  # at a clock whose deciding failed
+_NOBODYS = "0" * 64  # the fingerprint of what no body asked for
 _KEPT_STATES = 20_000
 
 
@@ -69,31 +75,60 @@ class Writer:
     """Decides batches of commands. ``work`` is synchronous: it runs in a worker thread, one at a
     time. What it keeps in memory is only a copy of what the database says."""
 
-    def __init__(self, engine: Engine, ward: Ward, clock: Clock, sole: SoleWriter) -> None:
+    def __init__(
+        self, engine: Engine, ward: Ward, holidays: Calendar, clock: Clock, sole: SoleWriter
+    ) -> None:
         self._engine = engine
         self._ward = ward
+        self._holidays = holidays
         self._sole = sole
         self._states: OrderedDict[str, tuple[Referral, int]] = OrderedDict()
         self.decided = 0
         self.refused = 0
+        self.struck = 0
+        self.latest = timedelta()
+        """By how much the latest of all clocks was missed."""
+        self.changed_escalations = False
+        """Whether the last batch changed any."""
         self._in_doubt = False
+        self._head = self._change = 0
+        self._next_strike: datetime | None = None
+        self._last_number: dict[int, int] = {}
+        self._rulings: dict[str, Remembered] = {}
         with reading(engine) as connection:
             self._load(connection)
             latest = self._latest(connection)
         self._clock = NeverBackwards(clock, latest)
 
-    def work(self, messages: Sequence[Received]) -> list[Outcome]:
-        """Decide ``messages`` in order. Raises ``sqlalchemy.exc.DBAPIError`` when the database
-        cannot take them: then nothing was written and all must come again."""
+    @property
+    def strikes_in(self) -> timedelta | None:
+        """How long until the next clock runs out; None when none runs."""
+        if self._next_strike is None:
+            return None
+        return self._next_strike - self._clock.now()
+
+    def work(self, messages: Sequence[Received], *, strike: bool = True) -> list[Outcome]:
+        """Decide the clocks that have run out (unless they are to wait: ``strike``), the longest
+        overdue first, then ``messages`` in order. Raises ``sqlalchemy.exc.DBAPIError`` when the
+        database cannot take them: then nothing was written and all must come again."""
         try:
             with writing(self._engine) as connection:
                 self._sole.guard(connection)
                 if self._in_doubt:
                     self._load(connection)
-                outcomes, batch = self._decide_all(connection, messages)
+                batch = Batch(
+                    head=self._head,
+                    change=self._change,
+                    rulings=dict(self._rulings),
+                    last_number=dict(self._last_number),
+                )
+                if strike:
+                    self._strike_all(connection, batch)
+                outcomes = self._decide_all(connection, messages, batch)
                 batch.write(connection)
                 for subject, body, reason in batch.buried:
                     bury(connection, t.dead_letters, subject, body, reason, self._clock.now())
+                next_strike = self._first_strike(connection) if batch.clocks else self._next_strike
         except BaseException:
             # Whether it was committed is not known (the connection may have broken in between), so
             # what is kept in memory may be behind the database now.
@@ -101,6 +136,7 @@ class Writer:
             self._in_doubt = True
             raise
         self._in_doubt = False
+        self._next_strike = next_strike
         self._remember(batch)
         return outcomes
 
@@ -108,12 +144,21 @@ class Writer:
 
     def _load(self, connection: Connection) -> None:
         self._head = journals.head(connection, t.journal)
+        self._change = (
+            connection.execute(sa.select(sa.func.max(t.escalations.c.change))).scalar() or 0
+        )
+        self._next_strike = self._first_strike(connection)
         # Numbers are gapless, so the last one given is how many there are.
         year = t.referrals.c.year
         counts = sa.select(year, sa.func.count()).group_by(year)
         self._last_number = {row[0]: row[1] for row in connection.execute(counts)}
         rows = connection.execute(sa.select(t.rulings)).all()
         self._rulings = {r.block_key: Remembered(r.district, UUID(r.ruling)) for r in rows}
+
+    @staticmethod
+    def _first_strike(connection: Connection) -> datetime | None:
+        first = connection.execute(sa.select(sa.func.min(t.clocks.c.strike_at))).scalar()
+        return datetime.fromisoformat(first) if first is not None else None
 
     def _latest(self, connection: Connection) -> datetime | None:
         journal = t.journal.journal
@@ -126,12 +171,13 @@ class Writer:
     ) -> None:
         """Read at once what the whole batch needs."""
         commands = list(commands)
-        ids = {str(command.id) for command in commands}
-        rows = connection.execute(sa.select(t.answers).where(t.answers.c.id.in_(ids))).all()
+        sent = {str(command.id) for command in commands}
+        rows = connection.execute(sa.select(t.answers).where(t.answers.c.id.in_(sent))).all()
         for row in rows:
             batch.answers[row.id] = (row.fingerprint, c.Answer(status=row.status, body=row.body))
         wanted: set[str] = set()
         handoffs: set[str] = set()
+        escalations: set[str] = set()
         numbers: set[str] = set()
         for command in commands:
             kind, ref = _reference(command.action)
@@ -139,16 +185,20 @@ class Writer:
                 wanted.add(ref)
             elif kind == "handoff":
                 handoffs.add(ref)
+            elif kind == "escalation":
+                escalations.add(ref)
             elif kind == "number":
                 numbers.add(ref)
-        if handoffs:
-            query = sa.select(t.handoffs).where(t.handoffs.c.id.in_(handoffs))
-            batch.places |= {row.id: row.referral for row in connection.execute(query)}
+        for table, ids in ((t.handoffs, handoffs), (t.escalations, escalations)):
+            if ids:
+                query = sa.select(table.c.id, table.c.referral).where(table.c.id.in_(ids))
+                batch.places |= {row.id: row.referral for row in connection.execute(query)}
         if numbers:
             r = t.referrals
             query = sa.select(r.c.id, r.c.number).where(r.c.number.in_(numbers))
             batch.places |= {row.number: row.id for row in connection.execute(query)}
         wanted |= set(batch.places.values())
+        wanted -= batch.states.keys()
         for referral in list(wanted):
             known = self._states.get(referral)
             if known is not None:
@@ -163,12 +213,54 @@ class Writer:
 
     # -- deciding --------------------------------------------------------------------------------
 
-    def _decide_all(
-        self, connection: Connection, messages: Sequence[Received]
-    ) -> tuple[list[Outcome], Batch]:
-        batch = Batch(
-            rulings=dict(self._rulings), last_number=dict(self._last_number), head=self._head
+    def _strike_all(self, connection: Connection, batch: Batch) -> None:
+        """The clocks that have run out, as commands of the network itself. Which command a clock is
+        follows from the clock, so one that is struck twice is the same command."""
+        now = self._clock.now()
+        if self._next_strike is None or self._next_strike > now:
+            return
+        k = t.clocks
+        due = (
+            sa.select(k)
+            .where(k.c.strike_at <= utc_text(now))
+            .order_by(k.c.strike_at, k.c.subject)
+            .limit(_MOST_STRUCK)
         )
+        rows = connection.execute(due).all()
+        commands = [self._struck(row, now) for row in rows]
+        self._prefetch(connection, batch, commands)
+        for row, command in zip(rows, commands, strict=True):
+            # Whatever comes of it, this clock has struck: what runs from now on is set anew below.
+            batch.clocks[row.subject] = None
+            try:
+                self._answer(command, batch)
+            except Exception:
+                # A fault of ours: kept aside with its reason, and looked at again, in case a newer
+                # program is wiser. The clocks beside it are not held up.
+                log("striking_failed", fault=True, subject=row.subject)
+                batch.buried.append(("", command.to_json(), "deciding a clock failed"))
+                batch.postpone(row, now + _LOOK_AGAIN)
+            else:
+                self.struck += 1
+                self.latest = max(self.latest, now - datetime.fromisoformat(row.due_at))
+
+    def _struck(self, row: Any, now: datetime) -> c.Command:
+        return c.Command(
+            id=uuid5(UUID(row.subject), row.due_at),
+            ward=self._ward.code,
+            agency=NETWORK,
+            issued_at=now,
+            fingerprint=_NOBODYS,
+            action=c.StrikeClock(
+                referral=row.referral,
+                subject=row.subject,
+                due_at=datetime.fromisoformat(row.due_at),
+            ),
+        )
+
+    def _decide_all(
+        self, connection: Connection, messages: Sequence[Received], batch: Batch
+    ) -> list[Outcome]:
         read: list[c.Command | None] = [self._read(message, batch) for message in messages]
         self._prefetch(connection, batch, (command for command in read if command is not None))
         outcomes: list[Outcome] = []
@@ -187,7 +279,7 @@ class Writer:
                 else:
                     batch.buried.append((message.subject, message.body, "deciding failed"))
                     outcomes.append(Done(None))
-        return outcomes, batch
+        return outcomes
 
     def _read(self, message: Received, batch: Batch) -> c.Command | None:
         try:
@@ -198,6 +290,10 @@ class Writer:
             return None
         if command.ward != self._ward.code:
             batch.buried.append((message.subject, message.body, "another ward's command"))
+            return None
+        if isinstance(command.action, c.StrikeClock):
+            # Clocks are read from the database; whoever sends one has no business to.
+            batch.buried.append((message.subject, message.body, "only the network strikes clocks"))
             return None
         return command
 
@@ -212,19 +308,18 @@ class Writer:
         referral = ref if kind == "id" else batch.places.get(ref, "")
         state = batch.states.get(referral)
         now = self._clock.now()
-        context = Context(now, self._ward, batch.rulings, batch.last_number)
+        context = Context(now, self._ward, self._holidays, batch.rulings, batch.last_number)
         decision = decide(state, command, context)
         if isinstance(decision, Refusal):
             self.refused += 1
             answer = _refused(decision)
         else:
-            answer = self._happen(UUID(referral), state, command, decision, now, batch)
+            answer = self._happen(state, command, decision, now, batch)
         batch.record_answer(command, answer)
         return answer
 
     def _happen(
         self,
-        referral: UUID,
         state: Referral | None,
         command: c.Command,
         events: list[e.Event],
@@ -235,24 +330,13 @@ class Writer:
         batch is touched before everything that can fail has been computed."""
         entries: list[JournalEntry] = []
         after = state
-        for position, event in enumerate(events):
-            draft = JournalEntry.model_construct(
-                v=1,
-                ward=self._ward.code,
-                producer="referral",
-                number=batch.head + 1 + position,
-                id=derived_id(now, command.id, "event", str(position)),
-                referral=referral,
-                version=after.version + 1 if after is not None else 1,
-                occurred_at=now,
-                actor=command.agency,
-                command=command.id,
-                concerns=(),
-                event=event,
-            )
-            after = evolve(after, draft)
-            concerns = concerned(after, event, self._ward)
-            entries.append(draft.model_copy(update={"concerns": concerns}))
+        for entry, led_to in written_down(state, command, events, now):
+            after = led_to
+            known = {
+                "number": batch.head + 1 + len(entries),
+                "concerns": concerned(after, entry.event, self._ward),
+            }
+            entries.append(entry.model_copy(update=known))
         if after is None:
             raise ValueError("a command without events on a referral that does not exist")
         status = 201 if isinstance(command.action, _CREATED) else 200
@@ -264,6 +348,8 @@ class Writer:
 
     def _remember(self, batch: Batch) -> None:
         self._head = batch.head
+        self._change = batch.change
+        self.changed_escalations = bool(batch.escalations)
         self._last_number = batch.last_number
         self._rulings = batch.rulings
         for key, state in batch.touched.items():
@@ -278,12 +364,14 @@ def _refused(refusal: Refusal) -> c.Answer:
 
 
 def _reference(action: c.Action) -> tuple[str, str]:
-    """How an action names its referral: by ``id``, by ``number`` or by ``handoff``."""
+    """How an action names its referral: by ``id``, ``number``, ``handoff`` or ``escalation``."""
     match action:
         case c.SubmitReferral():
             return "id", str(action.referral)
         case c.AcceptHandoff() | c.DeclineHandoff() | c.WithdrawHandoff() | c.CompleteHandoff():
             return "handoff", str(action.handoff)
+        case c.AcknowledgeEscalation() | c.ResolveEscalation():
+            return "escalation", str(action.escalation)
         case c.ProbeWriting():
             return "none", ""
         case _:

@@ -1,0 +1,505 @@
+"""Calls to the core centre: what raises them, which desk is called, and what it may do (上申). Pure.
+
+What the ward file calls for is found by looking at what a decision has just led to; so whoever acts,
+and whichever clock runs out, the same rules call the same desks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import assert_never
+from uuid import UUID
+
+from runtime.ids import derived_id
+from schemas import commands as c
+from schemas import events as e
+from schemas.base import NETWORK
+from schemas.codes import (
+    ClockKind,
+    Disposition,
+    EscalationState,
+    HandoffKind,
+    HandoffState,
+    SaidBy,
+    Stage,
+    WithdrawnBecause,
+)
+from schemas.due import Due
+from schemas.problems import ProblemCode, Refusal, invalid
+from schemas.referral import Escalation, Handoff, Referral
+from schemas.sealed import Commitment
+from services.referral import clocks, handoffs
+from services.referral.deciding import Context, Decision, sealed_of, unknown_agency
+from services.referral.involvement import taking_part
+from wards import escalation as w
+from wards.terms import Deadline
+
+# -- calling ---------------------------------------------------------------------------------------
+
+
+def escalate(
+    state: Referral, command: c.Command, action: c.RaiseEscalation, context: Context
+) -> Decision:
+    """Somebody who has a part in the case calls the core centre."""
+    if state.ended:
+        return Refusal(ProblemCode.ALREADY_CLOSED)
+    reason = context.ward.reason(action.reason)
+    if reason is None:
+        return invalid("/reason", "この区にない理由です / no such reason in this ward")
+    cause = _Cause()
+    return [_raised(reason, state, command, command.agency, cause, context, sealed_of(action))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """What a rule saw: the hand-off that it is about, and the clock that was missed."""
+
+    handoff: UUID | None = None
+    overdue_since: datetime | None = None
+
+
+def _raised(
+    reason: w.EscalationReason,
+    state: Referral,
+    command: c.Command,
+    by: str,
+    cause: _Cause,
+    context: Context,
+    sealed: tuple[Commitment, ...] = (),
+) -> e.EscalationRaised:
+    deadline = reason.deadline(state.urgency)
+    concerned = {state.custodian, by}
+    handoff = state.handoff(cause.handoff) if cause.handoff is not None else None
+    if handoff is not None:
+        concerned.add(handoff.receiver)
+    level, desk = _desk(reason, 1, deadline, concerned, context)
+    return e.EscalationRaised(
+        sealed=sealed,
+        escalation=derived_id(context.now, command.id, "escalation", reason.code),
+        code=reason.code,
+        by=by,
+        level=level,
+        desk=desk.id,
+        to=desk.agency,
+        due=_due(deadline, f"{reason.code}.acknowledge", context),
+        handoff=cause.handoff,
+        overdue_since=cause.overdue_since,
+        restricted=reason.restricted,
+    )
+
+
+def _due(deadline: Deadline, rule: str, context: Context) -> Due:
+    """Business clocks of a call run in the hours of the core centre, whichever desk has it now."""
+    core = context.ward.agency(context.ward.core)
+    if core is None:
+        raise ValueError("a ward without a core centre")
+    return clocks.due(deadline, rule, context.now, core, context.holidays)
+
+
+def _desk(
+    reason: w.EscalationReason,
+    level: int,
+    deadline: Deadline,
+    concerned: set[str],
+    context: Context,
+) -> tuple[int, w.Desk]:
+    """The desk to call, from ``level`` (1 is the first) on. A desk where those sit whose case it is
+    is passed over (the core centre itself aside, whose cases have no other place to go); on the wall
+    clock also one that closes before the clock ends. The last desk is called when no other fits."""
+    desks = context.ward.desks_of(reason)
+    others = concerned - {context.ward.core}
+    fitting = [
+        (place, desk)
+        for place, desk in enumerate(desks, start=1)
+        if place >= level and not others & set(desk.staff)
+    ]
+    if deadline.clock is ClockKind.WALL:
+        until = _due(deadline, "", context).at
+        for place, desk in fitting:
+            if clocks.stays_open(desk.hours, context.now, until, context.holidays):
+                return place, desk
+    elif fitting:
+        return fitting[0]
+    return fitting[-1] if fitting else (len(desks), desks[-1])
+
+
+def pass_on(
+    state: Referral, command: c.Command, escalation: Escalation, context: Context
+) -> Decision:
+    """Nobody acknowledged in time, or whoever did has not resolved it: the next desk is called."""
+    reason = context.ward.reason(escalation.code)
+    if not escalation.open or escalation.due_at is None or reason is None:
+        return []
+    if escalation.state is EscalationState.RAISED:
+        deadline, rule = reason.deadline(state.urgency, first=False), "acknowledge"
+    else:
+        deadline, rule = context.ward.calls.to_resolve(state.urgency), "resolve"
+    concerned = {state.custodian, escalation.raised_by}
+    level, desk = _desk(reason, escalation.level + 1, deadline, concerned, context)
+    return [
+        e.EscalationPassedOn(
+            escalation=escalation.id,
+            level=level,
+            desk=desk.id,
+            to=desk.agency,
+            due=_due(deadline, f"{escalation.code}.{rule}", context),
+            overdue_since=escalation.due_at,
+        )
+    ]
+
+
+# -- what the core centre does ---------------------------------------------------------------------
+
+
+def acknowledge(
+    state: Referral, command: c.Command, action: c.AcknowledgeEscalation, context: Context
+) -> Decision:
+    """A desk that was called has it in hand. The core centre takes the case with it, unless it only
+    advises; any other desk leaves the case where it is."""
+    escalation = state.escalation(action.escalation)
+    by_core = command.agency == context.ward.core
+    if escalation is None or not (by_core or command.agency in escalation.called):
+        return Refusal(ProblemCode.NOT_INVOLVED)
+    if escalation.state is not EscalationState.RAISED:
+        return Refusal(ProblemCode.ALREADY_ANSWERED)
+    takes = by_core and not action.advise_only and not state.ended
+    acknowledged = e.EscalationAcknowledged(
+        sealed=sealed_of(action),
+        escalation=escalation.id,
+        by=command.agency,
+        advise_only=not takes,
+        custodian=command.agency if takes else state.custodian,
+        due=_due(
+            context.ward.calls.to_resolve(state.urgency), f"{escalation.code}.resolve", context
+        ),
+    )
+    if not takes or state.custodian == command.agency:
+        return [acknowledged]
+    # Who has the case now decides anew whom to ask: what was asked before would move it away again.
+    standing = handoffs.standing_transfers(state)
+    taken = handoffs.withdrawn(standing, command.agency, WithdrawnBecause.TAKEN_BY_CORE)
+    return [acknowledged, *taken]
+
+
+def resolve(
+    state: Referral, command: c.Command, action: c.ResolveEscalation, context: Context
+) -> Decision:
+    """The end of a call: what becomes of the case. Handing on and returning are offers; the core
+    centre remains responsible until somebody accepts."""
+    escalation = state.escalation(action.escalation)
+    core = context.ward.core
+    if escalation is None or command.agency not in (core, escalation.acknowledged_by):
+        return Refusal(ProblemCode.NOT_INVOLVED)
+    if escalation.state is EscalationState.RAISED:
+        return Refusal(ProblemCode.NOT_ACKNOWLEDGED)
+    if escalation.state is EscalationState.RESOLVED:
+        return Refusal(ProblemCode.ALREADY_ANSWERED)
+    if state.stage is Stage.AWAITING_RULING and _is_about(escalation, w.WhenUndecided, context):
+        return Refusal(ProblemCode.AWAITING_RULING)
+    resolved = e.EscalationResolved(
+        sealed=sealed_of(action),
+        escalation=escalation.id,
+        by=command.agency,
+        disposition=action.disposition,
+    )
+    holds = command.agency == core == state.custodian
+    match action.disposition:
+        case Disposition.ADVISED:
+            if holds and not state.ended:
+                detail = (
+                    "担当しています。戻す・つなぐ・担当を続けるのいずれかを / you hold the case"
+                )
+                return invalid("/disposition", detail)
+            return [resolved]
+        case Disposition.KEPT:
+            return [resolved] if holds else _not_held()
+        case Disposition.RETURNED | Disposition.REASSIGNED:
+            if not holds:
+                return _not_held()
+            to = action.to
+            if to is None and action.disposition is Disposition.RETURNED:
+                to = _held_before(state, core)
+            if to is None:
+                return invalid("/to", "つなぐ先が要ります / needs the agency it goes to")
+            passed = _handed_on(state, command, to, context)
+            return passed if isinstance(passed, Refusal) else [resolved, *passed]
+        case Disposition.CANCELLED:
+            return invalid("/disposition", "取消は送り手だけができます / only the sender cancels")
+        case _:
+            assert_never(action.disposition)
+
+
+def _not_held() -> Refusal:
+    detail = "担当していない件です。助言(advised)としてください / you do not hold the case: advised"
+    return invalid("/disposition", detail)
+
+
+def _held_before(state: Referral, core: str) -> str | None:
+    """Who had the case before the core centre: the last to accept it, or the sender."""
+    accepted = [
+        h
+        for h in state.handoffs
+        if h.kind is HandoffKind.TRANSFER
+        and h.state is HandoffState.ACCEPTED
+        and h.receiver != core
+    ]
+    if accepted:
+        return max(accepted, key=lambda h: h.answered_at or h.offered_at).receiver
+    return state.sender if state.sender != core else None
+
+
+def _handed_on(
+    state: Referral, command: c.Command, to: str, context: Context
+) -> list[e.Event] | Refusal:
+    if not context.may_act(to):
+        return unknown_agency("/to")
+    if to == state.custodian:
+        return invalid("/to", "すでに担当機関です / is custodian already")
+    if state.stage is Stage.AWAITING_RULING:
+        return Refusal(ProblemCode.AWAITING_RULING)
+    if any(h.receiver == to for h in handoffs.standing_transfers(state)):
+        return []
+    return handoffs.offers(
+        command, (to,), HandoffKind.TRANSFER, state.function, command.agency, state.urgency, context
+    )
+
+
+def ended_by_ruling(
+    state: Referral, command: c.Command, disposition: Disposition, context: Context
+) -> tuple[list[e.Event], list[e.Event]]:
+    """A ruling is the answer to the calls that asked for it: what is said before it (somebody had
+    them in hand), and after it (they are over)."""
+    before: list[e.Event] = []
+    after: list[e.Event] = []
+    for escalation in state.escalations:
+        if not escalation.open or not _is_about(escalation, w.WhenUndecided, context):
+            continue
+        if escalation.state is EscalationState.RAISED:
+            before.append(
+                e.EscalationAcknowledged(
+                    escalation=escalation.id,
+                    by=command.agency,
+                    advise_only=True,
+                    custodian=state.custodian,
+                )
+            )
+        after.append(
+            e.EscalationResolved(
+                escalation=escalation.id, by=command.agency, disposition=disposition
+            )
+        )
+    return before, after
+
+
+def ended_by_cancelling(state: Referral, by: str) -> list[e.Event]:
+    """The sender took the referral back: nobody need come."""
+    return [
+        e.EscalationResolved(escalation=x.id, by=by, disposition=Disposition.CANCELLED)
+        for x in state.escalations
+        if x.open
+    ]
+
+
+def _is_about(escalation: Escalation, condition: type, context: Context) -> bool:
+    reason = context.ward.reason(escalation.code)
+    return reason is not None and any(isinstance(each, condition) for each in reason.when)
+
+
+# -- what the ward's rules call for ----------------------------------------------------------------
+
+
+def arising(
+    before: Referral | None,
+    happened: Sequence[e.Event],
+    after: Referral,
+    command: c.Command,
+    context: Context,
+) -> list[e.Event]:
+    """The calls that the ward's rules make, now that ``happened`` has led to ``after``."""
+    if after.ended:
+        return []
+    calls: list[e.Event] = []
+    for reason in context.ward.escalation_reasons:
+        for condition in reason.when:
+            cause = _cause(condition, before, happened, after, command, context)
+            if cause is not None and not _covered(reason, condition, cause, after):
+                calls.append(_raised(reason, after, command, NETWORK, cause, context))
+                break
+    return calls
+
+
+def _covered(
+    reason: w.EscalationReason, condition: w.Condition, cause: _Cause, after: Referral
+) -> bool:
+    """Whether the core centre has this call already: one of the same reason that is not resolved; of
+    what lies in the case itself, any before; of silence, one about the very same hand-off."""
+    if isinstance(condition, w.WhenCase):
+        return any(x.code == reason.code for x in after.escalations)
+    return any(
+        x.open
+        and (
+            x.code == reason.code
+            or (isinstance(condition, w.WhenSilent) and x.handoff == cause.handoff)
+        )
+        for x in after.escalations
+    )
+
+
+def _cause(
+    condition: w.Condition,
+    before: Referral | None,
+    happened: Sequence[e.Event],
+    after: Referral,
+    command: c.Command,
+    context: Context,
+) -> _Cause | None:
+    """What of ``happened`` fulfils a condition; None where nothing does."""
+    match condition:
+        case w.WhenCase():
+            moved = before is None or any(isinstance(x, e.HandoffAccepted) for x in happened)
+            fitting = sum(_fits(pattern, after) for pattern in condition.of) if moved else 0
+            return _Cause() if fitting >= condition.at_least else None
+        case w.WhenUndecided():
+            asked = any(isinstance(x, e.RulingRequested) for x in happened)
+            return _Cause() if asked else None
+        case w.WhenReceiverClosed():
+            return _closed(condition, happened, after, context)
+        case w.WhenSilent():
+            for event in happened:
+                if isinstance(event, e.HandoffExpired):
+                    return _Cause(event.handoff, event.overdue_since)
+            return None
+        case w.WhenPassedRound():
+            last = _last_answer(happened, after, HandoffKind.TRANSFER)
+            # What the core centre holds is not passed round any more.
+            if last is None or after.custodian == context.ward.core:
+                return None
+            return _Cause(last.id) if _times_passed(after) >= condition.times else None
+        case w.WhenRefusedInARow():
+            last = _last_answer(happened, after, HandoffKind.REQUEST)
+            if last is None or last.state is not HandoffState.DECLINED:
+                return None
+            return _Cause(last.id) if _refusals_running(after, last) >= condition.times else None
+        case w.WhenNoCandidate():
+            return _nobody_left(happened, after, command)
+        case w.WhenUntaken():
+            return _untaken(happened, after, context)
+        case _:
+            assert_never(condition)
+
+
+def _fits(pattern: w.Pattern, state: Referral) -> bool:
+    one_of: tuple[tuple[tuple[str, ...], tuple[str | None, ...]], ...] = (
+        (pattern.urgency, (state.urgency,)),
+        (pattern.functions, (state.function,)),
+        (pattern.requested_actions, (state.requested_action,)),
+        (pattern.topics, state.topics),
+        (pattern.reported_by, (state.reported_by,)),
+        (pattern.household, (state.household,)),
+        (pattern.address_kind, (state.address_kind,)),
+        (pattern.consent_bases, (state.consent_basis,)),
+    )
+    return (
+        all(not wanted or set(wanted) & set(given) for wanted, given in one_of)
+        and pattern.unregistered in (None, state.unregistered)
+        and len(state.topics) >= (pattern.topics_at_least or 0)
+        and len(taking_part(state)) >= (pattern.agencies_at_least or 0)
+    )
+
+
+def _closed(
+    condition: w.WhenReceiverClosed,
+    happened: Sequence[e.Event],
+    after: Referral,
+    context: Context,
+) -> _Cause | None:
+    if after.urgency not in condition.urgency:
+        return None
+    offered = [
+        x for x in happened if isinstance(x, e.HandoffOffered) and x.kind is HandoffKind.TRANSFER
+    ]
+    # One who is there is enough.
+    if not offered or any(
+        handoffs.will_answer(x.receiver, after.urgency, context) for x in offered
+    ):
+        return None
+    return _Cause(offered[0].handoff)
+
+
+def _last_answer(happened: Sequence[e.Event], after: Referral, kind: HandoffKind) -> Handoff | None:
+    """The hand-off of this kind that was just accepted, or refused by the agency itself."""
+    for event in reversed(happened):
+        if isinstance(event, e.HandoffAccepted | e.HandoffDeclined):
+            handoff = after.handoff(event.handoff)
+            if handoff is not None and handoff.kind is kind and handoff.said_by != SaidBy.PERSON:
+                return handoff
+    return None
+
+
+def _refused(handoff: Handoff) -> bool:
+    return handoff.state is HandoffState.DECLINED and handoff.said_by is SaidBy.AGENCY
+
+
+def _times_passed(state: Referral) -> int:
+    """How often the case was refused or sent on: refusals of agencies, and acceptances after the
+    first, each of which means that somebody had taken it and passed it on. What the person said no
+    to is no passing round."""
+    transfers = [h for h in state.handoffs if h.kind is HandoffKind.TRANSFER]
+    refusals = sum(_refused(h) for h in transfers)
+    accepted = sum(h.state is HandoffState.ACCEPTED for h in transfers)
+    return refusals + max(0, accepted - 1)
+
+
+def _refusals_running(state: Referral, last: Handoff) -> int:
+    """Refusals of the same function since anybody last took it."""
+    answered = sorted(
+        (
+            h
+            for h in state.handoffs
+            if h.kind is HandoffKind.REQUEST
+            and h.function == last.function
+            and h.answered_at is not None
+            and h.state is not HandoffState.WITHDRAWN
+        ),
+        key=lambda h: h.answered_at or h.offered_at,
+    )
+    running = 0
+    for handoff in answered:
+        if _refused(handoff):
+            running += 1
+        elif handoff.state in (HandoffState.ACCEPTED, HandoffState.COMPLETED):
+            running = 0
+    return running
+
+
+def _nobody_left(happened: Sequence[e.Event], after: Referral, command: c.Command) -> _Cause | None:
+    """A request to whoever the ward lists found nobody to ask, or the last one said no."""
+    action = command.action
+    asks_list = (
+        isinstance(action, c.OfferHandoff) and action.kind is HandoffKind.REQUEST and not action.to
+    )
+    if asks_list and not any(isinstance(x, e.HandoffOffered) for x in happened):
+        return _Cause()
+    for event in happened:
+        if isinstance(event, e.HandoffDeclined | e.HandoffExpired):
+            ended = after.handoff(event.handoff)
+            if ended is None or not ended.withheld:
+                continue
+            asked = [h for h in after.handoffs if h.offer == ended.offer]
+            over = (HandoffState.DECLINED, HandoffState.EXPIRED)
+            if all(h.state in over for h in asked):
+                return _Cause(ended.id)
+    return None
+
+
+def _untaken(happened: Sequence[e.Event], after: Referral, context: Context) -> _Cause | None:
+    core = context.ward.core
+    if after.custodian != core or handoffs.standing_transfers(after):
+        return None
+    for event in happened:
+        if isinstance(event, e.HandoffDeclined | e.HandoffExpired):
+            ended = after.handoff(event.handoff)
+            if ended is not None and ended.kind is HandoffKind.TRANSFER and ended.sender == core:
+                missed = event.overdue_since if isinstance(event, e.HandoffExpired) else None
+                return _Cause(ended.id, missed)
+    return None
