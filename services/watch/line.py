@@ -19,7 +19,7 @@ FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
 SILENCE = 40.0
 """Seconds without a sign of life after which a stream counts as lost: comments come far sooner."""
-TRIES = 4
+TRIES = 3
 
 _handoffs = TypeAdapter(tuple[HandoffGiven, ...])
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from schemas.problems import ProblemCode, Refusal
+from services.watch.line import TRIES
 from tests.network import eventually
 from tests.seen_at_once.watch_calls import ACall, a_call
 from tests.seen_at_once.watch_network import KEY, SmallNetwork, small_network
@@ -78,11 +79,16 @@ def test_a_call_is_on_the_board_as_soon_as_it_is_raised(
 
 
 def test_the_time_left_runs(network: SmallNetwork, watch: Board) -> None:
-    network.happens(called().due_in(seconds=4))
     board = watch()
-    board.sees("間近 残り 0分02秒")
-    board.sees("間近 残り 0分01秒")
-    board.sees("期限超過 0秒", "期限超過 1件")
+    board.sees("いま上申はありません")
+    network.happens(called().due_in(seconds=4))
+    first = board.sees("間近 残り 0分")
+    board.until(lambda text: "間近" in text and _left(text) != _left(first), "time that runs")
+    board.sees("期限超過 1件")
+
+
+def _left(text: str) -> str:
+    return text.partition("間近 残り ")[2][:5]
 
 
 def test_what_is_answered_elsewhere_changes_and_what_is_resolved_leaves(
@@ -201,6 +207,21 @@ def test_an_answer_that_got_lost_is_asked_for_again_with_the_same_key(
     board.types("ay")
     eventually(lambda: len(network.posts) == 4, 10, "acknowledged once more")
     assert network.posts[3][2] != network.posts[0][2]
+
+
+def test_an_answer_that_stays_unknown_is_told_and_the_next_try_is_the_same_one(
+    network: SmallNetwork, watch: Board
+) -> None:
+    network.happens(called())
+    network.answers += [(0, {})] * TRIES
+    board = watch()
+    board.until(lambda _: board.selected(), "a row selected")
+    board.types("ay")
+    board.sees("応答が届いたか分かりません")
+    board.types("ay")
+    board.sees("応答し、担当を引き受けました")
+    assert len(network.posts) == TRIES + 1
+    assert len({key for _, _, key in network.posts}) == 1
 
 
 def test_the_selection_stays_on_its_call_while_others_come(
