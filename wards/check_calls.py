@@ -98,7 +98,10 @@ def _never_closes(hours: Hours) -> bool:
     whole_day = {
         day
         for span in hours.week
-        if span.open == timedelta(0) and span.close == timedelta(hours=24)
+        if span.open == timedelta(0)
+        and span.close == timedelta(hours=24)
+        and span.valid_from is None
+        and span.valid_to is None
         for day in span.days
     }
     return whole_day == set(WEEKDAYS) and hours.holidays and not hours.closed

@@ -3,9 +3,9 @@
 What the code branches on lives in ``schemas.codes``; what a ward may word or extend lives here.
 """
 
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from schemas.codes import ClockKind, SaidBy
 from wards.frozen import Code, Frozen, Words
@@ -52,8 +52,8 @@ class Deadline(Frozen):
     """How long someone has: minutes, or days (business days where the clock is ``business``)."""
 
     clock: ClockKind
-    minutes: PositiveInt | None = None
-    days: PositiveInt | None = None
+    minutes: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    days: Annotated[int, Field(ge=1, le=366)] | None = None
 
     @model_validator(mode="after")
     def _one_unit(self) -> Self:

@@ -32,6 +32,7 @@ SERVICE = "referral"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _BATCH = 256
 _LONGEST_WAIT = 0.25  # seconds
+_CATCHING_UP = 1.0  # seconds for what waits in the stream to begin to come
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
@@ -86,7 +87,8 @@ class _Referral:
         and answer."""
         behind = await self._waiting_commands()
         while True:
-            messages = await self._feed.take(_BATCH, self._patience())
+            patience = _CATCHING_UP if behind > 0 else self._patience()
+            messages = await self._feed.take(_BATCH, patience)
             # What was answered while nobody decided was answered in time: it is decided before the
             # clocks that have run out meanwhile.
             strike = behind <= 0 or not messages

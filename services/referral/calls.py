@@ -105,22 +105,19 @@ def _desk(
 ) -> tuple[int, w.Desk]:
     """The desk to call, from ``level`` (1 is the first) on. A desk where those sit whose case it is
     is passed over (the core centre itself aside, whose cases have no other place to go); on the wall
-    clock also one that closes before the clock ends. The last desk is called when no other fits."""
-    desks = context.ward.desks_of(reason)
+    clock also one that closes before the clock ends. Where none is left, the last one again."""
+    desks = tuple(enumerate(context.ward.desks_of(reason), start=1))
     others = concerned - {context.ward.core}
-    fitting = [
-        (place, desk)
-        for place, desk in enumerate(desks, start=1)
-        if place >= level and not others & set(desk.staff)
-    ]
+    fitting = [pair for pair in desks if not others & set(pair[1].staff)] or [*desks]
+    further = [pair for pair in fitting if pair[0] >= level]
     if deadline.clock is ClockKind.WALL:
         until = _due(deadline, "", context).at
-        for place, desk in fitting:
-            if clocks.stays_open(desk.hours, context.now, until, context.holidays):
-                return place, desk
-    elif fitting:
-        return fitting[0]
-    return fitting[-1] if fitting else (len(desks), desks[-1])
+        further = [
+            (place, desk)
+            for place, desk in further
+            if clocks.stays_open(desk.hours, context.now, until, context.holidays)
+        ]
+    return further[0] if further else fitting[-1]
 
 
 def pass_on(
