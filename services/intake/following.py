@@ -96,6 +96,8 @@ class Board:
             before = self._pages[-1]
             body = await _told(ask, "referral", "escalations", self._picture, before=before)
             head = self._head_of(body)
+            # What changes from now on does not push anything out of the first page.
+            self._pages[0] = head + 1
             if self._found or "next" not in body:
                 break
             self._pages.append(int(body["next"]))

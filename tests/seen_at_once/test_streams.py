@@ -133,6 +133,8 @@ def test_an_inbox_of_many_pages_is_told_without_a_hole(
     assert head > 120
     with home.streams(INBOX) as stream:
         assert [event.id for event in stream.take(head)] == list(range(1, head + 1))
+        sender.posts(a_referral().to("sample-home"))
+        assert stream.next().id == head + 1
 
 
 def test_an_agency_reads_its_own_inbox_only(partner: Agency, network: RunningNetwork) -> None:
@@ -169,6 +171,22 @@ def test_the_core_centre_sees_first_what_burns_and_then_every_change(partner: Ag
         assert about([resolved], known) == [(known["id"], "resolved")]
         assert resolved.id == resolved.data["change"]
         assert resolved.data in core.escalations(state="resolved").body["items"]
+
+
+def test_the_board_is_told_at_once_and_not_only_when_it_is_looked_at_again(
+    partner: Agency,
+) -> None:
+    """A look comes every five seconds; so do four changes in a row that all come sooner, by a word."""
+    core = partner("core")
+    sender = partner("anshin-motofuji")
+    sent = [sender.posts(a_referral()).id for _ in range(4)]
+    with core.streams(BOARD) as stream:
+        until_ready(stream)
+        began = time.monotonic()
+        for ref in sent:
+            sender.escalates(ref)
+            assert stream.next().data["referral"] == ref
+        assert time.monotonic() - began < 5
 
 
 def test_what_was_resolved_burns_no_longer_but_a_reader_that_was_away_is_told(
