@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -75,8 +75,10 @@ class JournalReader:
     """Feeds ``take_in(connection, entries)`` with every entry once, each producer's in order.
 
     ``take_in`` writes in the transaction in which the reader remembers how far it came (``guard``
-    first checks that this process may write); after the commit ``settled`` is called and the
-    messages are acknowledged. ``knows`` tells which of some event ids are on record.
+    first checks that this process may write); after the commit ``settled`` is called, ``after`` is
+    awaited with the entries and the messages are acknowledged. ``after`` is for what may be missed:
+    it must not raise, and entries whose commit was not answered do not come to it. ``knows`` tells
+    which of some event ids are on record.
     ``check(body, value)`` raises ValueError for
     what is not an entry.
     """
@@ -94,6 +96,7 @@ class JournalReader:
         knows: Callable[[Connection, set[str]], set[str]],
         take_in: Callable[[Connection, list[Entry]], None],
         settled: Callable[[], None] = lambda: None,
+        after: Callable[[list[Entry]], Awaitable[None]] | None = None,
         gap_changed: Callable[[Missing, bool], None] = lambda gap, healed: None,
         check_every: float = 1.0,
     ) -> None:
@@ -108,6 +111,7 @@ class JournalReader:
         self._knows = knows
         self._take_in = take_in
         self._settled = settled
+        self._after = after
         self._gap_changed = gap_changed
         self._check_every = check_every
         self._durable = subjects.durable(name, ward)
@@ -150,7 +154,7 @@ class JournalReader:
             work = self._work
             while True:
                 try:
-                    await asyncio.to_thread(work, messages)
+                    taken_in = await asyncio.to_thread(work, messages)
                     break
                 except sa.exc.IntegrityError:
                     # Something in here contradicts what is on record; its neighbours do not.
@@ -162,21 +166,25 @@ class JournalReader:
                     await asyncio.sleep(0.5)
                     with contextlib.suppress(sa.exc.DBAPIError):
                         self.read = await asyncio.to_thread(self._load)
+            if taken_in and self._after is not None:
+                await self._after(taken_in)
             with contextlib.suppress(nats.errors.Error):  # then they only come again
                 await messages[-1].ack()  # stands for all before it
             for gap in list(self.missing.values()):
                 await self._ask_again(gap.producer)
 
-    def _work_one_by_one(self, messages: list[Msg]) -> None:
+    def _work_one_by_one(self, messages: list[Msg]) -> list[Entry]:
+        taken_in: list[Entry] = []
         for message in messages:
             try:
-                self._work([message])
+                taken_in += self._work([message])
             except sa.exc.IntegrityError:
                 self.read = self._load()
                 self._bury([(message, "contradicts what is on record")])
+        return taken_in
 
-    def _work(self, messages: list[Msg]) -> None:
-        """One transaction for the whole batch."""
+    def _work(self, messages: list[Msg]) -> list[Entry]:
+        """One transaction for the whole batch. Gives what was new."""
         read = dict(self.read)
         entries: list[Entry] = []
         seen: dict[str, Msg] = {}
@@ -212,6 +220,7 @@ class JournalReader:
         self.contradictions += len(contradicting)  # once, however often this was tried
         self.read = read
         self._note_healed()
+        return entries
 
     def _contradictions(self, seen: dict[str, Msg], entries: list[Entry]) -> list[tuple[Msg, str]]:
         """A number taken in before must be the same entry again. Another one means that the

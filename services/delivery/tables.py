@@ -1,4 +1,4 @@
-"""What delivery keeps: each agency's numbered events."""
+"""What delivery keeps: each agency's numbered events, and the mails to the desks that are called."""
 
 import sqlalchemy as sa
 
@@ -22,4 +22,46 @@ inbox = sa.Table(
     sa.Column("agency", sa.String(64), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("event", sa.String(36), nullable=False),
+)
+
+# What a mail says of a referral and of a call: nothing else of either is kept.
+referrals = sa.Table(
+    "referrals",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("number", sa.String(64), nullable=False),
+    sa.Column("urgency", sa.String(16), nullable=False),
+)
+
+calls = sa.Table(
+    "calls",
+    metadata,
+    sa.Column("escalation", sa.String(36), primary_key=True),
+    sa.Column("referral", sa.String(36), nullable=False),
+    sa.Column("code", sa.String(64), nullable=False),
+    sa.Column("restricted", sa.Boolean, nullable=False),
+)
+
+desks_called = sa.Table(
+    "desks_called",
+    metadata,
+    sa.Column("escalation", sa.String(36), primary_key=True),
+    sa.Column("desk", sa.String(64), primary_key=True),
+)
+
+# No address and no text: both are made from the ward file when the mail is sent. ``next_at``: when it
+# is tried next; none: it was sent (``sent_at``), or given up.
+mails = sa.Table(
+    "mails",
+    metadata,
+    sa.Column("event", sa.String(36), primary_key=True),
+    sa.Column("desk", sa.String(64), primary_key=True),
+    sa.Column("escalation", sa.String(36), nullable=False),
+    sa.Column("happened", sa.String(64), nullable=False),
+    sa.Column("occurred_at", sa.String(32), nullable=False),
+    sa.Column("due_at", sa.String(32)),
+    sa.Column("queued_at", sa.String(32), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", sa.String(32), index=True),
+    sa.Column("sent_at", sa.String(32)),
 )

@@ -1,0 +1,583 @@
+"""Whoever is called has a mail about it at once: one for each change of the call, never lost, saying
+nothing of the person. The mail server is a real one, on loopback; so is the database."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from runtime.clock import ManualClock
+from runtime.database import reading
+from runtime.settings import Settings, SettingsError
+from schemas import events as e
+from schemas.codes import AddressKind, Basis, HandoffKind, Urgency
+from schemas.sealed import Commitment, Group
+from services.delivery import tables as t
+from services.delivery.mail import GIVE_UP_AFTER, RETRY_AFTER, Server
+from tests.nats import until
+from tests.seen_at_once.post_office import (
+    ABUSE,
+    BUNKYO,
+    DESK,
+    NIGHT,
+    ON_CALL,
+    SENDER,
+    Delivery,
+    Journal,
+    PostOffice,
+    address,
+    one_that_never_says_a_word,
+    open_post_office,
+)
+
+NAME, STREET, REFERENCE = "文京 太郎", "本郷二丁目21番3号", "太郎さんの件"
+
+
+@pytest.fixture
+def engine(database_of: Callable[[str], Engine]) -> Engine:
+    return database_of("delivery")
+
+
+@pytest.fixture
+def office() -> Iterator[PostOffice]:
+    with open_post_office() as office:
+        yield office
+
+
+@pytest.fixture
+def delivery(engine: Engine, clock: ManualClock, office: PostOffice) -> Iterator[Delivery]:
+    with Delivery(engine, clock, office.settings()) as delivery:
+        yield delivery
+
+
+@pytest.fixture
+def journal(clock: ManualClock) -> Journal:
+    return Journal(clock)
+
+
+def play(story: Coroutine[None, None, None]) -> None:
+    async def playing() -> None:
+        async with asyncio.timeout(60):
+            await story
+
+    asyncio.run(playing())
+
+
+def send_all(delivery: Delivery, sent: int) -> None:
+    """Run until so many are sent and none waits."""
+
+    async def story() -> None:
+        async with delivery.process():
+            await until(lambda: delivery.counted() == (0, sent, 0))
+
+    play(story())
+
+
+# -- who is told of what ----------------------------------------------------------------------------
+
+
+def test_each_change_of_a_call_sends_one_mail_to_each_desk_concerned(
+    delivery: Delivery, office: PostOffice, journal: Journal, clock: ManualClock
+) -> None:
+    async def story() -> None:
+        async with delivery.process() as mailer:
+            for entries, told in (
+                ((journal.submitted(), journal.raised(DESK)), [DESK]),
+                ((journal.passed_on(ON_CALL),), [ON_CALL]),
+                ((journal.passed_on(NIGHT, 3),), [NIGHT]),
+                ((journal.passed_on(NIGHT, 4),), [NIGHT]),  # the last one again and again
+                ((journal.acknowledged(),), [DESK, ON_CALL, NIGHT]),
+                ((journal.resolved(),), [DESK, ON_CALL, NIGHT]),
+            ):
+                before = len(office.mails)
+                delivery.take_in(*entries)
+                mailer.wake()
+                await until(lambda: delivery.counted()[0] == 0)
+                new = office.mails[before:]
+                assert sorted(mail.to for mail in new) == sorted(map(address, told))
+
+    play(story())
+    assert len({mail.id for mail in office.mails}) == len(office.mails) == 10
+    assert delivery.counted() == (0, 10, 0)
+
+
+def test_a_whole_call_in_one_batch_tells_the_same_desks(
+    delivery: Delivery, office: PostOffice, journal: Journal
+) -> None:
+    journal.submitted()
+    journal.raised(DESK)
+    journal.passed_on(ON_CALL)
+    journal.acknowledged()
+    delivery.take_in(*journal.entries)
+    send_all(delivery, 4)
+    assert (len(office.to(DESK)), len(office.to(ON_CALL))) == (2, 2)
+
+
+def test_two_calls_of_one_case_are_told_apart(
+    delivery: Delivery, office: PostOffice, journal: Journal
+) -> None:
+    delivery.take_in(
+        journal.submitted(), journal.raised(DESK), journal.raised(NIGHT, "E01", "other")
+    )
+    delivery.take_in(journal.acknowledged())  # of the first
+    send_all(delivery, 3)
+    assert len(office.to(DESK)) == 2
+    assert [mail.subject.split()[1] for mail in office.to(NIGHT)] == ["E01"]
+
+
+def test_a_mail_says_code_number_what_happened_which_desk_and_until_when(
+    delivery: Delivery, office: PostOffice, journal: Journal
+) -> None:
+    delivery.take_in(journal.submitted(), journal.raised(ON_CALL), journal.acknowledged())
+    send_all(delivery, 2)
+    raised, acknowledged = sorted(office.mails, key=lambda mail: len(mail.subject))
+    assert raised.subject == f"[つなぐ] E07 上申 {journal.number} (緊急)"
+    assert acknowledged.subject == f"[つなぐ] E07 上申・応答済み {journal.number} (緊急)"
+    for words in (
+        "E07 拠点の閉所中の緊急",
+        "E07 Emergency while the hub is closed",
+        "基幹 夜間休日当番 / Core centre, on call",
+        "応答期限 / answer by: 2026-11-20(金) 17:05 日本時間 / JST",  # called at 16:50
+        "日時 / at: 2026-11-20(金) 16:50",
+    ):
+        assert words in raised.text
+    assert "解決期限 / resolve by: 2026-11-21(土) 16:50" in acknowledged.text
+    assert "応答期限" not in acknowledged.text
+    assert raised.text.index("上申がありました") < raised.text.index("A call")
+    message = raised.message
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert (message["From"], message["To"]) == (SENDER, "core-on-call@bunkyo.example")
+    entry = journal.entries[1]
+    assert message["Date"].datetime == entry.occurred_at
+    assert raised.id == f"<{entry.id}.core-on-call@bunkyo.example>"
+
+
+def test_a_desk_without_an_address_gets_none_and_the_others_theirs(
+    engine: Engine, clock: ManualClock, office: PostOffice, journal: Journal
+) -> None:
+    desks = tuple(
+        desk.model_copy(update={"mail": None}) if desk.id == DESK else desk for desk in BUNKYO.desks
+    )
+    ward = BUNKYO.model_copy(update={"desks": desks})
+    with Delivery(engine, clock, office.settings(), ward=ward) as delivery:
+        delivery.take_in(journal.submitted(), journal.raised(DESK), journal.passed_on(NIGHT))
+        delivery.take_in(journal.acknowledged())
+        send_all(delivery, 2)
+        assert [mail.to for mail in office.mails] == [address(NIGHT)] * 2
+        assert delivery.dead_letters() == []
+
+
+def test_an_address_that_is_none_is_a_dead_letter_and_stops_nobody(
+    engine: Engine, clock: ManualClock, office: PostOffice, journal: Journal
+) -> None:
+    for wrong in ("nobody", "a@b@c", "太郎@bunkyo.example", "a@b.example\nBcc: c@d.example", "@x"):
+        desks = tuple(
+            desk.model_copy(update={"mail": wrong}) if desk.id == DESK else desk
+            for desk in BUNKYO.desks
+        )
+        ward = BUNKYO.model_copy(update={"desks": desks})
+        with Delivery(engine, clock, office.settings(), ward=ward) as delivery:
+            journal = Journal(clock, wrong)
+            before = len(delivery.dead_letters())
+            delivery.take_in(journal.submitted(), journal.raised(DESK), journal.passed_on(NIGHT))
+
+            async def story(delivery: Delivery = delivery) -> None:
+                async with delivery.process():
+                    await until(lambda: delivery.counted()[0] == 0)
+
+            play(story())
+            (subject, reason, body) = delivery.dead_letters()[before:][0]
+            assert (subject, reason) == (f"mail to {DESK}", "not a mail address")
+            assert body.decode() == str(journal.entries[1].id)
+    assert {mail.to for mail in office.mails} == {address(NIGHT)}
+
+
+def test_a_call_from_before_desks_were_named_sends_nothing(
+    delivery: Delivery, office: PostOffice, journal: Journal
+) -> None:
+    delivery.take_in(journal.submitted(), journal.raised(None), journal.resolved())
+    assert delivery.counted() == (0, 0, 0)
+
+
+def test_without_a_mail_server_nothing_is_kept_to_be_sent(
+    engine: Engine, clock: ManualClock, office: PostOffice, journal: Journal
+) -> None:
+    journal.submitted()
+    journal.raised(DESK)
+    with Delivery(engine, clock, Settings()) as delivery:
+        delivery.take_in(*journal.entries)
+        assert delivery.counted() == (0, 0, 0)
+        assert delivery.rows(t.mails) == []
+    with Delivery(engine, clock, office.settings()) as delivery:  # one is named afterwards
+        delivery.take_in(journal.acknowledged())
+        send_all(delivery, 1)
+    assert journal.number in office.mails[0].subject
+
+
+def test_a_journal_that_is_read_anew_after_long_rings_no_desk_with_what_is_over(
+    delivery: Delivery, office: PostOffice, journal: Journal, clock: ManualClock
+) -> None:
+    late = [journal.submitted(), journal.raised(DESK)]
+    clock.move(GIVE_UP_AFTER + timedelta(minutes=1))
+    delivery.take_in(*late, journal.passed_on(NIGHT))
+    send_all(delivery, 1)
+    assert [mail.to for mail in office.mails] == [address(NIGHT)]
+
+
+# -- what it never says -----------------------------------------------------------------------------
+
+
+def test_nothing_of_the_person_and_nothing_of_where_is_in_a_mail(
+    delivery: Delivery, office: PostOffice, journal: Journal
+) -> None:
+    commitment = Commitment(group=Group.TEXT, commitment="ab" * 32)
+    journal.submitted(
+        sender="anshin-motofuji",
+        sender_reference=REFERENCE,
+        address_kind=AddressKind.PROTECTED,
+        topics=("not_seen",),
+        to_district="motofuji",
+        sealed=(commitment,),
+    )
+    journal.happens(
+        e.DistrictFound(district="motofuji", basis=Basis.WHOLE, candidates=("motofuji",))
+    )
+    journal.happens(
+        e.HandoffOffered(
+            handoff=journal.call("handoff"),
+            offer=journal.call("offer"),
+            kind=HandoffKind.TRANSFER,
+            function="emergency",
+            sender="anshin-motofuji",
+            receiver="hub-motofuji",
+        )
+    )
+    due = journal.due().model_copy(update={"hours_of": "hub-motofuji"})
+    journal.raised(DESK, by="hub-motofuji", due=due, handoff=journal.call("handoff"))
+    journal.passed_on(NIGHT)
+    journal.happens(
+        e.EscalationAcknowledged(
+            escalation=journal.call(), by="hub-motofuji", custodian="hub-motofuji", due=due
+        )
+    )
+    journal.resolved()
+    delivery.take_in(*journal.entries)
+    send_all(delivery, 6)
+    secrets = [NAME, STREET, REFERENCE, commitment.commitment, "not_seen", "protected", "秘匿"]
+    for district in BUNKYO.districts:
+        secrets += [district.id, district.name, district.name_en]
+    for agency in BUNKYO.agencies:
+        if agency.district:
+            secrets += [agency.id, agency.name, agency.name_en]
+    for mail in office.mails:
+        for secret in secrets:
+            assert secret not in mail.whole
+    assert "motofuji" in " ".join(secrets)
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["by the event", "by the ward file"])
+def test_of_a_restricted_call_only_code_and_number_are_told(
+    delivery: Delivery, office: PostOffice, journal: Journal, marked: bool
+) -> None:
+    code = "E10" if marked else "E03"
+    delivery.take_in(journal.submitted(), journal.raised(ABUSE, code, restricted=marked))
+    delivery.take_in(journal.passed_on(ON_CALL), journal.acknowledged(), journal.resolved())
+    send_all(delivery, 6)
+    reason = BUNKYO.reason(code)
+    assert reason is not None
+    for mail in office.mails:
+        headers_apart = mail.subject + mail.text
+        assert f"{code} 上申" in mail.subject
+        assert mail.subject.endswith(journal.number)
+        for words in (reason.ja, reason.en, reason.then_ja, "虐待", "buse", "緊急", "emergency"):
+            assert words not in headers_apart
+
+
+def test_of_any_other_call_the_wards_words_are_told(
+    delivery: Delivery, office: PostOffice, clock: ManualClock
+) -> None:
+    """So that their absence above proves something."""
+    open_reasons = [reason for reason in BUNKYO.escalation_reasons if not reason.restricted]
+    for place, reason in enumerate(open_reasons):
+        journal = Journal(clock, reason.code, first=1 + 2 * place)
+        urgency = list(Urgency)[place % 4]
+        delivery.take_in(journal.submitted(urgency=urgency), journal.raised(DESK, reason.code))
+    send_all(delivery, len(open_reasons))
+    texts = "".join(mail.text for mail in office.mails)
+    for reason in open_reasons:
+        assert f"{reason.code} {reason.ja}" in texts
+        assert f"{reason.code} {reason.en}" in texts
+
+
+# -- what may fail ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
+    caplog.set_level(logging.INFO)
+    return lambda: "\n".join(
+        f"{record.name} {record.getMessage()}"
+        for record in caplog.records
+        if not record.name.startswith("mail.log")  # the server's own
+    )
+
+
+def refuse_recipient(office: PostOffice, code: int) -> None:
+    office.refused[address(DESK)] = f"{code} <{address(DESK)}> unknown here"
+
+
+def refuse_data(office: PostOffice, code: int) -> None:
+    office.refused_data = f"{code} not from {SENDER}"
+
+
+@pytest.mark.parametrize("refuse", [refuse_recipient, refuse_data])
+def test_a_mail_refused_for_good_is_a_dead_letter_without_the_address(
+    delivery: Delivery,
+    office: PostOffice,
+    journal: Journal,
+    logged: Callable[[], str],
+    refuse: Callable[[PostOffice, int], None],
+) -> None:
+    refuse(office, 554)
+    delivery.take_in(journal.submitted(), journal.raised(DESK))
+
+    async def story() -> None:
+        async with delivery.process():
+            await until(lambda: delivery.counted() == (0, 0, 1))
+
+    play(story())
+    ((subject, reason, body),) = delivery.dead_letters()
+    assert subject == f"mail to {DESK}"
+    assert reason.endswith("Refused 554" if refuse is refuse_recipient else "DataError 554")
+    assert body == str(journal.entries[1].id).encode()
+    assert "mail_refused" in logged()
+    for text in (logged(), subject, reason, body.decode()):
+        assert "@" not in text
+        assert "bunkyo.example" not in text
+        assert "E07" not in text
+    assert office.mails == []
+
+
+def test_one_that_is_refused_for_good_keeps_no_other_waiting(
+    delivery: Delivery, office: PostOffice, journal: Journal
+) -> None:
+    refuse_recipient(office, 550)
+    delivery.take_in(journal.submitted(), journal.raised(DESK), journal.passed_on(NIGHT))
+
+    async def story() -> None:
+        async with delivery.process():
+            await until(lambda: delivery.counted() == (0, 1, 1))
+
+    play(story())
+    assert [mail.to for mail in office.mails] == [address(NIGHT)]
+
+
+@pytest.mark.parametrize("refuse", [refuse_recipient, refuse_data])
+@pytest.mark.parametrize("code", [451, 530])  # 530: we are to log in first, which can be mended
+def test_a_mail_refused_for_now_comes_later(
+    delivery: Delivery,
+    office: PostOffice,
+    journal: Journal,
+    clock: ManualClock,
+    refuse: Callable[[PostOffice, int], None],
+    code: int,
+) -> None:
+    refuse(office, code)
+    delivery.take_in(journal.submitted(), journal.raised(DESK))
+
+    async def story() -> None:
+        async with delivery.process() as mailer:
+            await until(lambda: delivery.failures() == [1])
+            office.refused.clear()
+            office.refused_data = None
+            clock.move(RETRY_AFTER[0] - timedelta(seconds=1))
+            mailer.wake()
+            knocked = office.knocked
+            await asyncio.sleep(0.7)  # longer than it takes to look again
+            assert office.knocked == knocked
+            clock.move(timedelta(seconds=1))
+            await until(lambda: delivery.counted() == (0, 1, 0))
+
+    play(story())
+    assert (len(office.mails), delivery.dead_letters()) == (1, [])
+
+
+def test_desks_at_which_the_server_hangs_keep_no_other_waiting(
+    engine: Engine, clock: ManualClock, office: PostOffice
+) -> None:
+    office.hanging.add(address(DESK))
+    with Delivery(engine, clock, office.settings(), patience=0.5) as delivery:
+        stuck = [Journal(clock, f"stuck {n}", first=1 + 2 * n) for n in range(6)]
+        for journal in stuck:
+            delivery.take_in(journal.submitted(), journal.raised(DESK))
+
+        async def story() -> None:
+            async with delivery.process() as mailer:
+                await until(lambda: delivery.failures() == [1] * 6)
+                clock.move(RETRY_AFTER[0])  # they are all due again
+                journal = Journal(clock, "another", first=100)
+                delivery.take_in(journal.submitted(), journal.raised(NIGHT))
+                mailer.wake()
+                await until(lambda: len(office.mails) == 1)
+                assert max(delivery.failures()) <= 2
+                office.hanging.clear()
+                for _ in range(3):
+                    await until(lambda: not mailer._under_way)
+                    clock.move(timedelta(hours=1))
+                await until(lambda: delivery.counted() == (0, 7, 0))
+
+        play(story())
+    assert len({mail.id for mail in office.mails}) == 7
+
+
+def test_a_server_that_says_nothing_is_left_after_a_while_and_asked_again(
+    engine: Engine, clock: ManualClock, journal: Journal
+) -> None:
+    with one_that_never_says_a_word() as port:
+        silent = PostOffice(port)
+        with Delivery(engine, clock, silent.settings(), patience=0.3) as delivery:
+            delivery.take_in(journal.submitted(), journal.raised(DESK))
+
+            async def story() -> None:
+                async with delivery.process():
+                    await until(lambda: delivery.failures() == [1])
+                    clock.move(RETRY_AFTER[0])
+                    await until(lambda: delivery.failures() == [2])
+
+            play(story())
+            assert delivery.counted() == (1, 0, 0)
+
+
+def test_while_the_server_is_down_nothing_is_lost_and_it_comes_when_it_is_back(
+    delivery: Delivery, office: PostOffice, journal: Journal, clock: ManualClock
+) -> None:
+    office.close()
+    delivery.take_in(journal.submitted(), journal.raised(DESK), journal.passed_on(NIGHT))
+
+    async def story() -> None:
+        async with delivery.process():
+            await until(lambda: delivery.failures() == [1, 1])
+            clock.move(RETRY_AFTER[0])
+            await until(lambda: delivery.failures() == [2, 2])
+        await asyncio.to_thread(office.open)
+        async with delivery.process():  # another process, for that matter
+            clock.move(RETRY_AFTER[1])
+            await until(lambda: delivery.counted() == (0, 2, 0))
+
+    play(story())
+    assert {mail.to for mail in office.mails} == {address(DESK), address(NIGHT)}
+    assert len(office.mails) == 2
+
+
+def test_it_is_tried_at_growing_distances_for_three_days_and_then_given_up(
+    delivery: Delivery, journal: Journal, clock: ManualClock
+) -> None:
+    delivery.take_in(journal.submitted(), journal.raised(DESK))
+    start = clock.now()
+    tried: list[timedelta] = []
+    while mails := delivery.outbox.due(9, set()):
+        assert len(tried) < 100
+        tried.append(clock.now() - start)
+        delivery.outbox.put_off(mails[0], "SMTPConnectError")
+        waits = [row.next_at for row in delivery.rows(t.mails)]
+        if waits[0] is not None:
+            clock.move(datetime.fromisoformat(waits[0]) - clock.now())
+    steps = [later - earlier for earlier, later in itertools.pairwise(tried)]
+    assert [step.total_seconds() for step in steps[:6]] == [30, 120, 600, 3600, 3600, 3600]
+    assert set(steps[4:]) == {timedelta(hours=1)}
+    assert timedelta(days=3) <= tried[-1] < timedelta(days=3, hours=1)
+    assert delivery.counted() == (0, 0, 1)
+    ((_, reason, _),) = delivery.dead_letters()
+    assert reason == "given up after 3 days: SMTPConnectError"
+
+
+def test_a_clock_that_is_set_back_delays_no_mail(
+    delivery: Delivery, journal: Journal, clock: ManualClock
+) -> None:
+    delivery.take_in(journal.submitted(), journal.raised(DESK))
+    (mail,) = delivery.outbox.due(9, set())
+    delivery.outbox.put_off(mail, "SMTPConnectError")
+    assert delivery.outbox.due(9, set()) == []
+    clock.set_back(timedelta(days=30))
+    assert [again.key for again in delivery.outbox.due(9, set())] == [mail.key]
+
+
+def test_a_database_that_fails_after_the_servers_yes_is_asked_until_it_notes_it(
+    delivery: Delivery, office: PostOffice, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the mail is not sent again meanwhile."""
+    noted, failures = delivery.outbox.sent, [2]
+
+    def failing(*what: object) -> None:
+        if failures[0]:
+            failures[0] -= 1
+            raise sa.exc.OperationalError("no room", None, Exception())
+        noted(*what)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(delivery.outbox, "sent", failing)
+    delivery.take_in(journal.submitted(), journal.raised(DESK))
+    send_all(delivery, 1)
+    assert (len(office.mails), failures) == (1, [0])
+
+
+def test_a_batch_that_is_undone_sends_nothing(
+    delivery: Delivery, office: PostOffice, journal: Journal, engine: Engine
+) -> None:
+    delivery.take_in(journal.submitted())
+    with pytest.raises(sa.exc.IntegrityError):  # the second half is on record already
+        delivery.take_in(journal.raised(DESK), journal.entries[0])
+    assert delivery.counted() == (0, 0, 0)
+    with reading(engine) as connection:
+        assert connection.execute(sa.select(t.calls)).all() == []
+
+
+def test_a_process_that_lost_the_right_to_write_notes_nothing(
+    delivery: Delivery, journal: Journal
+) -> None:
+    delivery.take_in(journal.submitted(), journal.raised(DESK))
+    (mail,) = delivery.outbox.due(9, set())
+    delivery.sole.epoch -= 1  # as if another had taken over
+    for note in (
+        lambda: delivery.outbox.sent(mail),
+        lambda: delivery.outbox.put_off(mail, "x"),
+        lambda: delivery.outbox.give_up(mail, "x"),
+    ):
+        with pytest.raises(RuntimeError, match="taken over"):
+            note()
+    assert delivery.counted() == (1, 0, 0)
+
+
+# -- settings ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("wrong", "names"),
+    [
+        ({"smtp": "mail.bunkyo.example"}, "TSUNAGU_SMTP"),
+        ({"smtp": "mail.bunkyo.example:smtp"}, "TSUNAGU_SMTP"),
+        ({"smtp": ":25"}, "TSUNAGU_SMTP"),
+        ({"mail_from": ""}, "TSUNAGU_MAIL_FROM"),
+        ({"mail_from": "つなぐ"}, "TSUNAGU_MAIL_FROM"),
+        ({"smtp": "mail.bunkyo.example:25", "smtp_tls": "none"}, "TSUNAGU_SMTP_TLS"),
+        ({"smtp_user": "tsunagu"}, "TSUNAGU_SMTP_PASSWORD_FILE"),
+    ],
+)
+def test_settings_that_make_no_sense_are_told_at_the_start(
+    wrong: dict[str, str], names: str
+) -> None:
+    given = {"smtp": "127.0.0.1:25", "mail_from": SENDER, "smtp_tls": "none"}
+    assert Server.named_in(Settings(**given)) is not None  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match=names):
+        Server.named_in(Settings(**(given | wrong)))  # type: ignore[arg-type]
+
+
+def test_a_mail_server_elsewhere_is_spoken_to_under_tls_unless_told_otherwise() -> None:
+    server = Server.named_in(Settings(smtp="mail.bunkyo.example:587", mail_from=SENDER))
+    assert server is not None
+    assert (server.host, server.port, server.tls) == ("mail.bunkyo.example", 587, "starttls")
+    assert Server.named_in(Settings(mail_from=SENDER)) is None
