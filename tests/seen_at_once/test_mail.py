@@ -412,27 +412,27 @@ def test_desks_at_which_the_server_hangs_keep_no_other_waiting(
 ) -> None:
     office.hanging.add(address(DESK))
     with Delivery(engine, clock, office.settings(), patience=0.5) as delivery:
-        stuck = [Journal(clock, f"stuck {n}", first=1 + 2 * n) for n in range(6)]
+        stuck = [Journal(clock, f"stuck {n}", first=1 + 2 * n) for n in range(10)]
         for journal in stuck:
             delivery.take_in(journal.submitted(), journal.raised(DESK))
 
         async def story() -> None:
             async with delivery.process() as mailer:
-                await until(lambda: delivery.failures() == [1] * 6)
+                await until(lambda: delivery.failures() == [1] * 10)
                 clock.move(RETRY_AFTER[0])  # they are all due again
                 journal = Journal(clock, "another", first=100)
                 delivery.take_in(journal.submitted(), journal.raised(NIGHT))
                 mailer.wake()
                 await until(lambda: len(office.mails) == 1)
-                assert max(delivery.failures()) <= 2
+                assert delivery.failures().count(2) < 8  # it went before those
                 office.hanging.clear()
-                for _ in range(3):
+                for _ in range(5):
                     await until(lambda: not mailer._under_way)
                     clock.move(timedelta(hours=1))
-                await until(lambda: delivery.counted() == (0, 7, 0))
+                await until(lambda: delivery.counted() == (0, 11, 0))
 
         play(story())
-    assert len({mail.id for mail in office.mails}) == 7
+    assert len({mail.id for mail in office.mails}) == 11
 
 
 def test_a_server_that_says_nothing_is_left_after_a_while_and_asked_again(
