@@ -424,7 +424,7 @@ def test_desks_at_which_the_server_hangs_keep_no_other_waiting(
                 delivery.take_in(journal.submitted(), journal.raised(NIGHT))
                 mailer.wake()
                 await until(lambda: len(office.mails) == 1)
-                assert delivery.failures().count(2) < 8  # it went before those
+                assert delivery.failures().count(2) < 6  # it went before the others
                 office.hanging.clear()
                 for _ in range(5):
                     await until(lambda: not mailer._under_way)
