@@ -419,7 +419,7 @@ def test_desks_at_which_the_server_hangs_keep_no_other_waiting(
         async def story() -> None:
             async with delivery.process() as mailer:
                 await until(lambda: delivery.failures() == [1] * 10)
-                clock.move(RETRY_AFTER[0])  # they are all due again
+                clock.move(RETRY_AFTER[0] * 2)  # they are all due again, and for longer
                 journal = Journal(clock, "another", first=100)
                 delivery.take_in(journal.submitted(), journal.raised(NIGHT))
                 mailer.wake()
