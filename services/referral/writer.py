@@ -28,7 +28,7 @@ from schemas import events as e
 from schemas.base import NETWORK
 from schemas.journal import JournalEntry
 from schemas.problems import ProblemCode, Refusal
-from schemas.referral import Referral, referral_adapter
+from schemas.referral import LiveClock, Referral, referral_adapter
 from services.referral import tables as t
 from services.referral.batch import Batch
 from services.referral.deciding import Context, written_down
@@ -102,7 +102,10 @@ class Writer:
 
     @property
     def strikes_in(self) -> timedelta | None:
-        """How long until the next clock runs out; None when none runs."""
+        """How long until the next clock runs out; None when none runs. Nothing, as long as it is not
+        known what was committed: there may be one that was not seen yet."""
+        if self._in_doubt:
+            return timedelta(0)
         if self._next_strike is None:
             return None
         return self._next_strike - self._clock.now()
@@ -238,7 +241,9 @@ class Writer:
                 # A fault of ours: kept aside with its reason, and looked at again, in case a newer
                 # program is wiser. The clocks beside it are not held up.
                 log("striking_failed", fault=True, subject=row.subject)
-                batch.buried.append(("", command.to_json(), "deciding a clock failed"))
+                if row.strike_at == row.due_at:
+                    # The first time; not once a minute for as long as it fails.
+                    batch.buried.append(("", command.to_json(), "deciding a clock failed"))
                 batch.postpone(row, now + _LOOK_AGAIN)
             else:
                 self.struck += 1
@@ -339,6 +344,11 @@ class Writer:
             entries.append(entry.model_copy(update=known))
         if after is None:
             raise ValueError("a command without events on a referral that does not exist")
+        action = command.action
+        if isinstance(action, c.StrikeClock):
+            struck = LiveClock(action.subject, action.due_at)
+            if struck in after.clocks:
+                raise ValueError("a clock ran out, and nothing came of it")
         status = 201 if isinstance(command.action, _CREATED) else 200
         given = referral_given(after, command.agency, self._ward)
         answer = c.Answer(status=status, body=to_json(given).decode())
