@@ -397,6 +397,7 @@ class ReferralGiven(Given):
     handoffs: tuple[HandoffGiven, ...] = ()
     escalations: tuple[EscalationGiven, ...] = ()
     opened: bool = False
+    registered: bool | None = None
     person: Person | None = None
     address: Address | None = None
     staff: str | None = None
@@ -487,19 +488,37 @@ class TermGiven(Given):
     en: str
 
 
+class DeskGiven(Given):
+    """Where a call to the core centre arrives (窓口)."""
+
+    id: Code
+    agency: AgencyId
+    name: str
+    name_en: str
+    hours: str = Field(description="opening hours as people write them")
+
+
+class EscalationReasonGiven(TermGiven):
+    """A reason to call the core centre (上申の理由), and what follows (その後)."""
+
+    then_ja: str = ""
+    then_en: str = ""
+
+
 class DirectoryGiven(Given):
     """``GET /v1/directory``: who is on the network, and which codes this ward uses (名簿)."""
 
     ward: WardGiven
     districts: tuple[WardDistrictGiven, ...]
     agencies: tuple[AgencyGiven, ...]
+    desks: tuple[DeskGiven, ...] = ()
     functions: tuple[TermGiven, ...]
     topics: tuple[TermGiven, ...]
     outcomes: tuple[TermGiven, ...]
     decline_reasons: tuple[TermGiven, ...]
     consent_bases: tuple[TermGiven, ...]
     requested_actions: tuple[TermGiven, ...]
-    escalation_reasons: tuple[TermGiven, ...]
+    escalation_reasons: tuple[EscalationReasonGiven, ...]
 
 
 class RequestGiven(Given):

@@ -97,6 +97,8 @@ TITLES: dict[str, str] = {
     "WardGiven": "区 / Ward",
     "WardDistrictGiven": "地区と拠点 / District and hub",
     "AgencyGiven": "関係機関 / Agency",
+    "DeskGiven": "窓口 / Desk",
+    "EscalationReasonGiven": "上申の理由 / Reason to call the core centre",
     "TermGiven": "区のコード / Code of the ward",
     "RequestGiven": "受け付けた要求 / Request taken, not decided yet",
     "ProblemGiven": "誤りの文書 / Problem document (RFC 9457)",

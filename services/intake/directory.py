@@ -13,12 +13,11 @@ VOCABULARIES = (
     "decline_reasons",
     "consent_bases",
     "requested_actions",
-    "escalation_reasons",
 )
 
 
 def directory(ward: Ward, today: date) -> JsonObject:
-    """Districts with their hubs today, agencies with functions and hours, and the ward's codes."""
+    """Districts with their hubs today, agencies and desks with their hours, and the ward's codes."""
     return {
         "ward": {"code": ward.code, "name": ward.name},
         "districts": [
@@ -37,6 +36,20 @@ def directory(ward: Ward, today: date) -> JsonObject:
                 "active": a.active_on(today),
             }
             for a in ward.agencies
+        ],
+        "desks": [
+            {
+                "id": d.id,
+                "agency": d.agency,
+                "name": d.name,
+                "name_en": d.name_en,
+                "hours": _hours(d.hours),
+            }
+            for d in ward.desks
+        ],
+        "escalation_reasons": [
+            {"code": r.code, "ja": r.ja, "en": r.en, "then_ja": r.then_ja, "then_en": r.then_en}
+            for r in ward.escalation_reasons
         ],
         **{
             name: [{"code": x.code, "ja": x.ja, "en": x.en} for x in getattr(ward, name)]

@@ -42,14 +42,13 @@ class Names:
     def of(cls, document: JsonObject) -> "Names":
         """From ``GET /v1/directory``."""
         directory = DirectoryGiven.model_validate(document)
-        desks = document.get("desks") or ()
         return cls(
             agencies={a.id: a.name for a in directory.agencies},
             districts={d.id: d.name for d in directory.districts},
             functions={t.code: t.ja for t in directory.functions},
             reasons={t.code: t.ja for t in directory.escalation_reasons},
             decline_reasons={t.code: t.ja for t in directory.decline_reasons},
-            desks={str(d["id"]): str(d["name"]) for d in desks},
+            desks={d.id: d.name for d in directory.desks},
         )
 
     @classmethod
