@@ -128,7 +128,7 @@ def _run(coroutine: Coroutine[None, None, None]) -> None:
 
 @app.command()
 def demo(ward: WardFile = None) -> None:
-    """連携の一日を演じる / Start the network and play a day of referrals through it."""
+    """連携の一昼夜を演じる / Play a day and a night of referrals on a network of its own."""
     from services.demo import play
 
     settings = _settings(ward)
