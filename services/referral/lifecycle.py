@@ -42,9 +42,13 @@ def decide(state: Referral | None, command: c.Command, context: Context) -> Deci
     the asker are refused alike, so nobody can probe for other people's cases.
     """
     decision = _decide(state, command, context)
-    if isinstance(decision, Refusal) or not decision:
+    if isinstance(decision, Refusal):
         return decision
-    after = written_down(state, command, decision, context.now)[-1][1]
+    written = written_down(state, command, decision, context.now)
+    # That nothing happened calls somebody too: a request that found nobody to ask.
+    after = written[-1][1] if written else state
+    if after is None:
+        return decision
     return decision + calls.arising(state, decision, after, command, context)
 
 
