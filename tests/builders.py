@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 from uuid import NAMESPACE_OID, UUID, uuid5
 
-from runtime.clock import ManualClock
+from runtime.clock import ManualClock, utc_text
 from schemas import commands as c
 from schemas import events as e
 from schemas.base import NETWORK
@@ -101,6 +101,13 @@ def a_command(
     )
 
 
+def a_strike(state: Referral, clock: LiveClock) -> c.Command:
+    """The command that a clock is when it runs out, under the id that the writer gives it."""
+    action = c.StrikeClock(referral=state.id, subject=clock.subject, due_at=clock.due_at)
+    command = a_command(action, NETWORK)
+    return command.model_copy(update={"id": uuid5(clock.subject, utc_text(clock.due_at))})
+
+
 @dataclass
 class Town:
     """All referrals of a ward, decided in memory."""
@@ -140,9 +147,7 @@ class Town:
         many did."""
         struck = 0
         while due := self._first_due():
-            state, clock = due
-            action = c.StrikeClock(referral=state.id, subject=clock.subject, due_at=clock.due_at)
-            self.ask(a_command(action, NETWORK))
+            self.ask(a_strike(*due))
             struck += 1
         return struck
 

@@ -10,8 +10,8 @@ from datetime import timedelta
 from hypothesis import strategies as st
 
 from schemas import commands as c
-from schemas.codes import HandoffKind, SaidBy, Urgency
-from schemas.referral import Handoff, Referral
+from schemas.codes import Disposition, HandoffKind, SaidBy, Urgency
+from schemas.referral import Escalation, Handoff, Referral
 from schemas.sealed import Group
 from tests.builders import (
     BUNKYO,
@@ -33,14 +33,17 @@ FINDINGS = (
     between("otsuka", "tomisaka", block=None),
     None,
 )
+FUNCTIONS = (None, "specialist", "experience", "community")
+"""One list of the ward is asked at once, two in order, and one it does not have."""
 KINDS = (
     "submit", "submit", "offer", "offer", "accept", "accept", "accept", "decline", "withdraw",
-    "complete", "rule", "rule", "escalate", "note", "close", "cancel", "reopen",
+    "complete", "rule", "rule", "escalate", "acknowledge", "acknowledge", "resolve", "resolve",
+    "note", "close", "cancel", "reopen",
 )  # fmt: skip
-PARTS = ("custodian", "sender", "receiver", "asker")
+PARTS = ("custodian", "sender", "receiver", "asker", "called")
 WHOSE = {
     "accept": "receiver", "decline": "receiver", "complete": "receiver", "withdraw": "asker",
-    "rule": BUNKYO.core, "cancel": "sender",
+    "rule": BUNKYO.core, "cancel": "sender", "acknowledge": BUNKYO.core, "resolve": BUNKYO.core,
 }  # fmt: skip
 
 
@@ -67,7 +70,7 @@ def _wishes(kinds: tuple[str, ...], who: tuple[str, ...]) -> st.SearchStrategy[W
         to=st.lists(st.sampled_from(_anybody), min_size=1, max_size=3).map(tuple),
         flag=st.booleans(),
         code=st.integers(0, 5),
-        minutes=st.sampled_from((0, 0, 1, 60)),
+        minutes=st.sampled_from((0, 0, 0, 1, 20, 60, 4 * 1440)),
     )
 
 
@@ -83,12 +86,13 @@ stories = st.builds(
 def command_of(wish: Wish, states: list[Referral], number: int) -> c.Command:
     """The command that a wish becomes, as things stand. ``number`` makes it one of a kind."""
     state = states[-1 - wish.which % len(states)] if states else None
-    handoff = _handoff(wish, state)
-    action = _action(wish, state, handoff, number)
+    handoff, escalation = _handoff(wish, state), _escalation(wish, state)
+    action = _action(wish, state, handoff, escalation, number)
     if wish.flag and wish.kind not in ("accept", "submit"):
         text = words(f"words {number}")
         action = action.model_copy(update={"sealed": (text,)})
-    return a_command(action, _agency(wish, state, handoff), key=f"wish {number}")
+    agency = _agency(wish, state, handoff, escalation)
+    return a_command(action, agency, key=f"wish {number}")
 
 
 def moved(wish: Wish) -> timedelta:
@@ -103,7 +107,16 @@ def _handoff(wish: Wish, state: Referral | None) -> Handoff | None:
     return among[-1 - wish.code % len(among)]
 
 
-def _agency(wish: Wish, state: Referral | None, handoff: Handoff | None) -> str:
+def _escalation(wish: Wish, state: Referral | None) -> Escalation | None:
+    if state is None or not state.escalations:
+        return None
+    among = [x for x in state.escalations if x.open] or state.escalations
+    return among[-1 - wish.code % len(among)]
+
+
+def _agency(
+    wish: Wish, state: Referral | None, handoff: Handoff | None, escalation: Escalation | None
+) -> str:
     part = WHOSE.get(wish.kind, "custodian") if wish.who == "whoever may" else wish.who
     if part in _anybody:
         return part
@@ -113,13 +126,22 @@ def _agency(wish: Wish, state: Referral | None, handoff: Handoff | None) -> str:
         return handoff.receiver
     if part == "asker" and handoff is not None:
         return handoff.sender
+    if part == "called" and escalation is not None and escalation.called:
+        return escalation.called[-1]
     return state.sender if part == "sender" else state.custodian
 
 
-def _action(wish: Wish, state: Referral | None, handoff: Handoff | None, number: int) -> c.Action:
+def _action(
+    wish: Wish,
+    state: Referral | None,
+    handoff: Handoff | None,
+    escalation: Escalation | None,
+    number: int,
+) -> c.Action:
     referral = state.id if state else an_id("no referral")
     ref = state.number if state and wish.flag else referral
     answered = handoff.id if handoff else an_id("no hand-off")
+    call = escalation.id if escalation else an_id("no escalation")
     districts = (*DISTRICTS, "atlantis")
     match wish.kind:
         case "submit":
@@ -128,12 +150,17 @@ def _action(wish: Wish, state: Referral | None, handoff: Handoff | None, number:
                 referral=an_id(f"wished {number}"),
                 finding=finding,
                 urgency=list(Urgency)[wish.which % 4],
+                unregistered=wish.code == 5,
+                consent_basis="E27-1-2" if wish.code == 4 else "C2",
                 to_agency=wish.to[0] if wish.flag else None,
                 to_district=districts[wish.which % 5] if wish.which > 3 else None,
                 sealed=(words(f"{number}", Group.IDENTITY), words(f"{number}", Group.SITUATION)),
             )
         case "offer":
             kind = HandoffKind.REQUEST if wish.flag else HandoffKind.TRANSFER
+            if wish.flag and wish.code < 3:  # to whoever the ward lists
+                function = FUNCTIONS[wish.which % len(FUNCTIONS)]
+                return c.OfferHandoff(referral=ref, kind=kind, function=function)
             return c.OfferHandoff(referral=ref, to=wish.to, kind=kind)
         case "accept":
             return c.AcceptHandoff(handoff=answered)
@@ -149,7 +176,16 @@ def _action(wish: Wish, state: Referral | None, handoff: Handoff | None, number:
                 named = state.district.candidates[wish.code % len(state.district.candidates)]
             return c.RuleDistrict(referral=ref, district=named, remember=wish.flag)
         case "escalate":
-            return c.RaiseEscalation(referral=ref, reason=("E01", "E10", "E99")[wish.code % 3])
+            reason = ("E01", "E03", "E10", "E99")[wish.code % 4]
+            return c.RaiseEscalation(referral=ref, reason=reason)
+        case "acknowledge":
+            return c.AcknowledgeEscalation(escalation=call, advise_only=wish.flag)
+        case "resolve":
+            return c.ResolveEscalation(
+                escalation=call,
+                disposition=list(Disposition)[wish.which % 5],
+                to=wish.to[0] if wish.flag else None,
+            )
         case "note":
             return c.AddNote(referral=ref)
         case "close":

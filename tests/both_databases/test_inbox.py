@@ -76,7 +76,10 @@ def test_the_core_centre_is_told_where_it_must_rule(engine: Engine) -> None:
     case = a_referral(finding=between("otsuka", "tomisaka")).ruled("otsuka")
     take_in(engine, case.town.entries)
     items = Inboxes(engine).read(q.ReadInbox(agency="core")).body["items"]
-    assert [x["event"]["data"]["type"] for x in items] == ["ruling_requested", "district_ruled"]
+    assert [x["event"]["data"]["type"] for x in items] == [
+        "ruling_requested", "escalation_raised", "escalation_acknowledged", "district_ruled",
+        "escalation_resolved",
+    ]  # fmt: skip
 
 
 def pages(engine: Engine, agency: str, limit: int) -> Iterator[list[dict]]:

@@ -9,6 +9,11 @@ from tests.builders import STRANGER, a_command, a_submission
 from tests.desk import Desk
 
 
+def newest_number(desk: Desk) -> str:
+    submitted = [x.event.number for x in desk.journal() if x.event.type == "referral_submitted"]
+    return str(submitted[-1])
+
+
 def test_numbers_have_no_holes_across_refusals_batches_and_restarts(desk: Desk) -> None:
     for batch in range(4):
         desk.tell(
@@ -29,8 +34,7 @@ def test_numbers_have_no_holes_across_refusals_batches_and_restarts(desk: Desk) 
 def test_the_count_begins_anew_at_midnight_in_japan(desk: Desk, clock: ManualClock) -> None:
     def submit() -> str:
         desk.tell(a_command(a_submission()))
-        number: str = desk.journal()[-3].event.number
-        return number
+        return newest_number(desk)
 
     clock.move(datetime(2026, 12, 31, 14, 59, 59, 999_999, tzinfo=UTC) - clock.now())
     assert [submit(), submit()] == ["131059-2026-000001", "131059-2026-000002"]
@@ -55,7 +59,7 @@ def test_times_do_not_run_backwards_when_the_hosts_clock_does(
     assert moments == sorted(moments)
     start = moments[0]
     assert [(m - start).total_seconds() for m in moments] == [0, 0, 1800, 3599, 3601, 3601, 3601]
-    assert desk.journal()[-3].event.number == "131059-2026-000007"
+    assert newest_number(desk) == "131059-2026-000007"
 
 
 def test_the_year_goes_on_when_the_clock_falls_back_over_new_year(
@@ -66,4 +70,4 @@ def test_the_year_goes_on_when_the_clock_falls_back_over_new_year(
     clock.move(timedelta(seconds=-10))
     desk.restart()
     desk.tell(a_command(a_submission()))
-    assert desk.journal()[-3].event.number == "131059-2027-000002"
+    assert newest_number(desk) == "131059-2027-000002"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from runtime.clock import ManualClock
 from schemas import commands as c
+from schemas.base import NETWORK
 from schemas.sealed import Group
 from services.referral import tables as t
 from services.referral import writer as writing
@@ -33,6 +34,9 @@ def sealed(group: str = "text", ciphertext: str = "AAAA", commitment: str = "ab"
     return {"group": group, "commitment": commitment, "ciphertext": ciphertext}
 
 
+A_STRIKE = c.StrikeClock(
+    referral=an_id("referral"), subject=an_id("handoff"), due_at=FRIDAY_AFTERNOON
+)
 MALFORMED = {
     "nothing": b"",
     "garbage": b"\xff\x00\xfe garbage",
@@ -47,8 +51,17 @@ MALFORMED = {
     "another ward": a_command(a_submission(), ward="131199").to_json(),
     "one group sealed twice": with_action(sealed=[sealed(), sealed(commitment="cd" * 32)]),
     "one commitment for two groups": with_action(sealed=[sealed(), sealed("consent")]),
+    "a clock that an agency would strike": a_command(A_STRIKE, HUB).to_json(),
+    "a clock struck in the network's name": a_command(A_STRIKE, NETWORK).to_json(),
     "a ciphertext with a zero byte": with_action(sealed=[sealed(ciphertext="AA\x00A")]),
 }  # fmt: skip
+
+
+REASONS = {
+    "another ward": "another ward's command",
+    "a clock that an agency would strike": "only the network strikes clocks",
+    "a clock struck in the network's name": "only the network strikes clocks",
+}
 
 
 @pytest.mark.parametrize("fault", MALFORMED)
@@ -61,7 +74,7 @@ def test_a_malformed_message_is_set_aside_with_its_reason_and_its_neighbours_are
     first, nothing, last = desk.work(received(one), bad, received(other))
     assert (first.answer.status, nothing, last.answer.status) == (201, Done(None), 201)
     ((reason, kept),) = desk.dead_letters()
-    assert reason.startswith("another ward" if fault == "another ward" else "unreadable: ")
+    assert reason.startswith(REASONS.get(fault, "unreadable: "))
     assert kept == body[:65_536]
     assert len(desk.states()) == 2
 
@@ -140,7 +153,7 @@ def test_what_fails_five_times_is_set_aside(desk: Desk, monkeypatch: pytest.Monk
     assert desk.dead_letters() == [("deciding failed", command.to_json())]
 
 
-@pytest.mark.parametrize("step", ["referral_given", "concerned", "evolve", "to_json"])
+@pytest.mark.parametrize("step", ["referral_given", "concerned", "written_down", "to_json"])
 def test_wherever_deciding_fails_nothing_of_that_command_is_written(
     desk: Desk, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ from tests.builders import (
 )
 from tests.databases import Databases, opened
 from tests.desk import Desk, received
+from tests.record import clocks_are_those_of, escalations_are_those_of
 from tests.stories import Wish, command_of, moved, stories
 
 HOUR = timedelta(hours=1)
@@ -93,6 +94,7 @@ def tell(
         if not batch:
             break
         clock.move(moved(batch[0][1]))
+        town.strike()  # as the writer does when a batch begins
         commands = []
         for number, wish in batch:
             command = command_of(wish, list(town.states.values()), number)
@@ -103,6 +105,8 @@ def tell(
             assert refused == (outcome.answer.status >= 400)
         assert desk.states() == town.states
         assert desk.journal() == town.entries
+        clocks_are_those_of(desk.rows(t.clocks), town.states.values())
+        escalations_are_those_of(desk.rows(t.escalations), town.entries)
         live[clock.now()] = dict(town.states)
         if batch[0][0] == restart_after:
             desk.restart()
@@ -114,9 +118,9 @@ def by_id(states: dict[str, Referral]) -> dict[UUID, Referral]:
 
 
 def test_custody_is_told_as_spans_without_a_gap_or_an_overlap() -> None:
-    case = a_referral()
+    case = a_referral(urgency="routine")
     moments = [case.town.clock.now()]
-    for receiver in (HUB, ANSHIN, "hub-otsuka"):
+    for receiver in (HUB, ANSHIN, "core"):
         case.town.clock.move(HOUR)
         moments.append(case.town.clock.now())
         if receiver != HUB:
@@ -126,7 +130,7 @@ def test_custody_is_told_as_spans_without_a_gap_or_an_overlap() -> None:
     case.closed()
     history = replay(case.town.entries)
     assert [(span.custodian, span.since) for span in history.custody] == list(
-        zip((ANSHIN, HUB, ANSHIN, "hub-otsuka"), moments, strict=True)
+        zip((ANSHIN, HUB, ANSHIN, "core"), moments, strict=True)
     )
     ends = [*moments[1:], case.town.clock.now()]
     assert [span.until for span in history.custody] == ends

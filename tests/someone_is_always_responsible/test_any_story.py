@@ -23,6 +23,7 @@ def told(story: list[Wish]) -> Town:
     town = Town()
     for number, wish in enumerate(story):
         town.clock.move(moved(wish))
+        town.strike()
         town.ask(command_of(wish, list(town.states.values()), number))
     return town
 
@@ -56,6 +57,9 @@ def test_every_version_has_one_custodian_and_only_an_acceptance_moves_custody(
             elif state.custodian != custodian:
                 assert isinstance(entry.event, e.HandoffAccepted | e.EscalationAcknowledged)
                 assert state.custodian == entry.actor == entry.event.by
+            if isinstance(entry.event, e.EscalationAcknowledged):
+                takes = entry.actor == BUNKYO.core and not entry.event.advise_only
+                assert state.custodian == (entry.actor if takes else custodian)
             if isinstance(entry.event, e.HandoffAccepted):
                 handoff = state.handoff(entry.event.handoff)
                 assert handoff.receiver == entry.actor
@@ -71,7 +75,11 @@ def test_after_each_decision_nothing_stands_that_could_move_custody_a_second_tim
 ) -> None:
     town = Town()
     for number, wish in enumerate(story):
+        town.clock.move(moved(wish))
+        town.strike()
         command = command_of(wish, list(town.states.values()), number)
+        before = town.referral_of(command.action)
+        custodian = before.custodian if before is not None else None
         decision = town.ask(command)
         if isinstance(decision, Refusal):
             continue
@@ -82,13 +90,34 @@ def test_after_each_decision_nothing_stands_that_could_move_custody_a_second_tim
         if accepted:
             offer = state.handoff(accepted[0].handoff).offer
             assert not [h for h in state.handoffs if h.offer == offer and h.stands]
+        took = [x for x in decision if isinstance(x, e.EscalationAcknowledged)]
+        if took and state.custodian != custodian:
+            assert not standing_transfers(state)
         if state.ended:
             assert not [h for h in state.handoffs if h.stands]
+            assert not [x for x in state.escalations if x.open]
         assert (state.stage is Stage.OFFERED) == (
             bool(standing_transfers(state))
             and not state.ended
             and not (state.district and state.district.id is None)
         )
+
+
+@settings(max_examples=80)
+@given(stories)
+def test_whatever_is_open_has_a_clock_and_no_clock_that_ran_out_still_runs(
+    story: list[Wish],
+) -> None:
+    town = Town()
+    for number, wish in enumerate(story):
+        town.clock.move(moved(wish))
+        town.strike()
+        town.ask(command_of(wish, list(town.states.values()), number))
+        for state in town.states.values():
+            open_ = {h.id for h in state.handoffs if h.stands}
+            open_ |= {x.id for x in state.escalations if x.open}
+            assert {clock.subject for clock in state.clocks} == open_
+            assert all(clock.due_at > town.clock.now() for clock in state.clocks)
 
 
 @settings(max_examples=80)
@@ -115,6 +144,7 @@ def test_deciding_is_a_pure_function_and_either_something_happens_or_it_is_refus
     town = Town()
     for number, wish in enumerate(story):
         town.clock.move(moved(wish))
+        town.strike()
         command = command_of(wish, list(town.states.values()), number)
         state, context = town.referral_of(command.action), town.context()
         kept = replace(

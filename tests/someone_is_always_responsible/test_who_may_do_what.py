@@ -5,7 +5,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from schemas import commands as c
-from schemas.codes import Basis, HandoffKind, HandoffState, SaidBy, Stage, WithdrawnBecause
+from schemas.codes import (
+    Basis,
+    Disposition,
+    HandoffKind,
+    HandoffState,
+    SaidBy,
+    Stage,
+    WithdrawnBecause,
+)
 from schemas.problems import ProblemCode, Refusal
 from tests.builders import (
     ANSHIN,
@@ -338,7 +346,8 @@ def test_an_address_without_a_block_leaves_nothing_to_remember() -> None:
     town = Town()
     finding = between("otsuka", "tomisaka", block=None)
     case = a_referral(town=town, finding=finding).ruled("otsuka", remember=True)
-    assert case.happened[0].remember is False
+    (ruled,) = (x for x in case.happened if x.type == "district_ruled")
+    assert ruled.remember is False
     assert town.rulings == {}
 
 
@@ -402,11 +411,27 @@ def test_a_closed_case_is_reopened_by_its_custodian_and_a_cancelled_one_never() 
     assert refusal.code is ProblemCode.INVALID_REQUEST
 
 
-def test_a_case_that_was_closed_undecided_awaits_its_ruling_when_reopened() -> None:
-    case = a_referral(finding=between("otsuka", "tomisaka")).closed()
+def test_a_case_is_not_closed_while_its_ruling_is_awaited_or_any_call_is_open() -> None:
+    case = a_referral(finding=between("otsuka", "tomisaka"))
+    close = c.CloseReferral(referral=case.id, outcome="got_help")
+    assert case.no(ANSHIN, close).code is ProblemCode.ESCALATION_OPEN
+    case.acknowledged_by(advise_only=True)
+    assert case.no(ANSHIN, close).code is ProblemCode.ESCALATION_OPEN
+    resolve = c.ResolveEscalation(escalation=case.escalation().id, disposition=Disposition.ADVISED)
+    assert case.no(CORE, resolve).code is ProblemCode.AWAITING_RULING
+    case.ruled("otsuka").escalated_by(ANSHIN, "E10")
+    assert case.no(ANSHIN, close).code is ProblemCode.ESCALATION_OPEN
+    case.acknowledged_by(advise_only=True).resolved(Disposition.ADVISED).asks(ANSHIN, close)
+    rule = c.RuleDistrict(referral=case.id, district="tomisaka")
+    assert case.no(CORE, rule).code is ProblemCode.ALREADY_CLOSED
+
+
+def test_an_undecided_case_may_be_cancelled_and_nobody_need_come() -> None:
+    case = a_referral(finding=between("otsuka", "tomisaka")).cancelled()
+    assert case.escalation("E06").disposition is Disposition.CANCELLED
+    assert case.state.clocks == ()
     rule = c.RuleDistrict(referral=case.id, district="otsuka")
     assert case.no(CORE, rule).code is ProblemCode.ALREADY_CLOSED
-    assert case.reopened().ruled("otsuka").state.stage is Stage.OFFERED
 
 
 def test_the_sender_may_cancel_before_anybody_accepted() -> None:
