@@ -2,11 +2,12 @@
 
     python -m tests.torture --seconds 60 --seed 7
 
-Partners submit, offer, accept, decline, withdraw, note, close … at random. Meanwhile intake, referral,
-audit, delivery and nats-server are killed with -9 at random moments. Whoever gets no answer, or 503,
-asks again with the same key, as a partner's system does; whoever gets 202 only looks where it was told
-to, so that a promise that was forgotten stays forgotten. A seed gives the same choices again; what the
-machine makes of them differs in time.
+Partners submit, offer, accept, decline, withdraw, note, close … at random, emergencies among it; the
+core centre acknowledges and resolves what it is called to. Meanwhile intake, referral, audit, delivery
+and nats-server are killed with -9 at random moments. Whoever gets no answer, or 503, asks again with
+the same key, as a partner's system does; whoever gets 202 only looks where it was told to, so that a
+promise that was forgotten stays forgotten. A seed gives the same choices again; what the machine makes
+of them differs in time.
 """
 
 import argparse
@@ -33,6 +34,8 @@ ADDRESSES = (
     "文京区本郷二丁目21番3号", "千駄木1-2-3", "後楽1-1-1", "目白台二丁目3番4号",
     "文京区春日二丁目1番1号", "小石川5-7-9",
 )  # fmt: skip
+URGENCIES = ("emergency", "emergency", "urgent", "routine")
+DISPOSITIONS = ("advised", "kept", "returned", "reassigned")
 OTHERS = ("lien-bunkyo", "sample-hospital", "sample-home", "hub-komagome", "hub-otsuka")
 PATIENCE = 40.0
 """Seconds until a partner that is never answered is a finding."""
@@ -78,12 +81,17 @@ class Worker:
     def _one_step(self) -> None:
         pick = self._random.random()
         if not self._cases or pick < 0.3:
-            referral = a_referral().by_address(self._random.choice(ADDRESSES))
+            referral = (
+                a_referral()
+                .by_address(self._random.choice(ADDRESSES))
+                .having(urgency=self._random.choice(URGENCIES))
+            )
             self._ask(self._sender, "/v1/referrals", referral.body)
             return
         case = self._random.choice(self._cases[-12:])
         ref = self._random.choice([case["id"], case["number"]])
         standing = [h for h in case["handoffs"] if h["state"] == "offered"]
+        calls = [x for x in case["escalations"] if x["state"] != "resolved"]
         agency, custodian = self._sender, case["custodian"]
         about = f"/v1/referrals/{ref}"
         if pick < 0.35:
@@ -91,6 +99,8 @@ class Worker:
         elif case["stage"] == "awaiting_ruling" and pick < 0.7:
             district = self._random.choice(case["district"]["candidates"])
             self._ask("core", f"{about}/ruling", {"district": district, "remember": pick < 0.4})
+        elif calls and self._random.random() < 0.3:
+            self._answer_call(self._random.choice(calls))
         elif standing and pick < 0.75:
             handoff = self._random.choice(standing)
             path = f"/v1/handoffs/{handoff['id']}"
@@ -104,7 +114,9 @@ class Worker:
         elif pick < 0.85:
             kind = self._random.choice(["transfer", "request"])
             to = self._random.sample(OTHERS, self._random.randint(1, 3))
-            self._ask(custodian, f"{about}/handoffs", {"to": to, "kind": kind})
+            listed = {"kind": "request", "function": "specialist"}
+            body = listed if pick < 0.77 else {"to": to, "kind": kind}
+            self._ask(custodian, f"{about}/handoffs", body)
         elif pick < 0.9:
             self._ask(custodian, f"{about}/notes", {"text": "電話した"})
         elif pick < 0.93:
@@ -115,6 +127,17 @@ class Worker:
             self._ask(agency, f"{about}/cancel", {})
         else:
             self._ask(custodian, f"{about}/reopen", {})
+
+    def _answer_call(self, call: Any) -> None:
+        path = f"/v1/escalations/{call['id']}"
+        if call["state"] == "raised":
+            advise_only = self._random.random() < 0.5
+            self._ask("core", f"{path}/acknowledge", {"advise_only": advise_only})
+            return
+        body = {"disposition": self._random.choice(DISPOSITIONS), "text": "対応した"}
+        if body["disposition"] == "reassigned":
+            body["to"] = self._random.choice(OTHERS)
+        self._ask("core", f"{path}/resolve", body)
 
     def _repeat(self) -> None:
         """What was answered is asked again: it must be the same, byte for byte."""
@@ -233,7 +256,7 @@ def _promises_kept(network: RunningNetwork, tally: Tally) -> None:
         if answer.status < 400:
             assert recorded.get(answer.raw.decode()) == answer.status, (agency, key)
     assert tally.promised <= tally.final.keys()
-    submitted = {a.id for a in tally.final.values() if a.status == 201 and a.body["version"] <= 3}
+    submitted = {a.id for a in tally.final.values() if a.status == 201}
     known = {row.id for row in network.rows("referral", "SELECT id FROM referrals")}
     assert submitted <= known
 

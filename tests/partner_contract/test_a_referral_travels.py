@@ -65,8 +65,25 @@ def test_an_address_between_two_districts_waits_for_the_core_centres_ruling(
     assert (ruled.status, ruled.body["stage"]) == (200, "offered")
     assert ruled.body["district"]["basis"] == "ruled"
     assert ruled.body["handoffs"][0]["to"] == "hub-tomisaka"
-    again = partner("core").rules(sent.id, "otsuka")
+    again = partner("core").rules(sent.id, "tomisaka")
     assert (again.status, again.code) == (409, "not_awaiting_ruling")
+    anew = partner("core").rules(sent.id, "otsuka")
+    assert [(h["to"], h["state"]) for h in anew.body["handoffs"]] == [
+        ("hub-tomisaka", "withdrawn"), ("hub-otsuka", "offered"),
+    ]  # fmt: skip
+
+
+def test_while_its_ruling_is_awaited_a_case_may_be_cancelled_but_not_closed(
+    partner: Agency,
+) -> None:
+    sender = partner("anshin-tomisaka")
+    sent = sender.posts(a_referral().by_address(SHARED_BLOCK))
+    (call,) = sent.body["escalations"]
+    assert (call["code"], call["state"], call["raised_by"]) == ("E06", "raised", "network")
+    refused = sender.closes(sent.id)
+    assert (refused.status, refused.code) == (409, "escalation_open")
+    (ended,) = sender.cancels(sent.id).body["escalations"]
+    assert (ended["state"], ended["disposition"]) == ("resolved", "cancelled")
 
 
 def test_a_ruling_that_is_remembered_settles_the_next_address_of_that_block(

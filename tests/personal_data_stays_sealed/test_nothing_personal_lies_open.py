@@ -94,6 +94,18 @@ def _a_journey(network: RunningNetwork) -> tuple[str, str, dict[str, str], list[
             next(h["id"] for h in bed.body["handoffs"] if h["kind"] == "request"),
             text=plant("completion"),
         ),
+    ]
+    # No consent, and no emergency: the ward's own rule calls as well. Nobody closes before the end.
+    calls = core.reads(sent.id).body["escalations"]
+    assert {(call["code"], call["raised_by"]) for call in calls} == {
+        ("E10", "anshin-motofuji"), ("E12", "network"),
+    }  # fmt: skip
+    for call in calls:
+        steps += [
+            core.acknowledges(call["id"], advise_only=True, text=plant(f"taken{call['code']}")),
+            core.resolves(call["id"], text=plant(f"ended{call['code']}")),
+        ]
+    steps += [
         hub.closes(sent.id, text=plant("closing")),
         hub.reopens(sent.id, text=plant("reopening")),
         hub.closes(sent.id),
