@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import functools
+import time
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -32,13 +34,42 @@ SERVICE = "referral"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _BATCH = 256
 _LONGEST_WAIT = 0.25  # seconds
-_CATCHING_UP = 1.0  # seconds for what waits in the stream to begin to come
+_SILENCE = 6.0  # seconds; what a process took and did not acknowledge comes again after five
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
     """Serve until cancelled."""
     async with running(settings, SERVICE, ward.code, MIGRATIONS, t.writer) as service:
         await _Referral(settings, ward, clock, service).run()
+
+
+class _Backlog:
+    """Commands that came while nobody decided, or that could not be written, and are to come yet.
+    They are awaited for as long as they go on coming: a broker that counts what it never brings
+    holds up no clock for long."""
+
+    def __init__(self, count: int, newest: int) -> None:
+        """``newest``: the stream's number of the newest among them."""
+        self._left = count
+        self._newest = newest
+        self._until = time.monotonic() + _SILENCE
+
+    @property
+    def is_awaited(self) -> bool:
+        return self._left > 0 and time.monotonic() < self._until
+
+    def came(self, messages: Sequence[Msg]) -> None:
+        count = sum(m.metadata.sequence.stream <= self._newest for m in messages)
+        if count:
+            self._left -= count
+            self._until = time.monotonic() + _SILENCE
+
+    def come_again(self, messages: Sequence[Msg]) -> None:
+        """They are not decided, and have been told to come again."""
+        if messages:
+            self._left = max(self._left, 0) + len(messages)
+            self._newest = max(self._newest, *(m.metadata.sequence.stream for m in messages))
+            self._until = time.monotonic() + _SILENCE
 
 
 class _Referral:
@@ -85,16 +116,16 @@ class _Referral:
     async def _decide(self) -> None:
         """Take what has arrived and what has run out, decide it in one transaction, then acknowledge
         and answer."""
-        behind = await self._waiting_commands()
+        backlog = await self._waiting_commands()
         while True:
-            patience = _CATCHING_UP if behind > 0 else self._patience()
+            patience = _LONGEST_WAIT if backlog.is_awaited else self._patience()
             messages = await self._feed.take(_BATCH, patience)
             # What was answered while nobody decided was answered in time: it is decided before the
             # clocks that have run out meanwhile.
-            strike = behind <= 0 or not messages
-            behind = behind - len(messages) if messages else 0
+            strike = not backlog.is_awaited
+            backlog.came(messages)
             left = self._writer.strikes_in
-            if not messages and (left is None or left > timedelta(0)):
+            if not messages and (not strike or left is None or left > timedelta(0)):
                 continue
             received = [
                 Received(m.subject, m.data, m.metadata.num_delivered or 1) for m in messages
@@ -106,6 +137,7 @@ class _Referral:
                 # Full, read-only, locked or gone: nothing was written, everything comes again.
                 self._failing = True
                 log("batch_not_written", fault=True, commands=len(messages))
+                backlog.come_again(messages)
                 for message in messages:
                     await self._acknowledge(message, again=True)
                 await asyncio.sleep(0.5)
@@ -119,12 +151,15 @@ class _Referral:
                     await self._reply(message, outcome.answer.to_json())
                 await self._acknowledge(message, again=not isinstance(outcome, Done))
 
-    async def _waiting_commands(self) -> int:
-        """How many commands came while nobody decided."""
+    async def _waiting_commands(self) -> _Backlog:
+        """What came while nobody decided: also what was taken and never decided."""
         while True:
             try:
-                found = await self._bus.js.consumer_info(subjects.COMMANDS_STREAM, self._durable)
-                return found.num_pending or 0
+                js = self._bus.js
+                found = await js.consumer_info(subjects.COMMANDS_STREAM, self._durable)
+                stream = await js.stream_info(subjects.COMMANDS_STREAM)
+                count = (found.num_pending or 0) + (found.num_ack_pending or 0)
+                return _Backlog(count, stream.state.last_seq)
             except (TimeoutError, nats.errors.Error, OSError):
                 log("waiting_commands_unknown", fault=True)
                 await asyncio.sleep(0.5)
