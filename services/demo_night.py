@@ -100,7 +100,7 @@ class Night:
         if seen["opened"] or {"person", "address", "summary"} & seen.keys():
             raise DemoFailed("who was only asked has read about whom")
         story.out.print(
-            f"         {story.agency('lien-bunkyo')}に見えるもの: 番号・機能・緊急度。"
+            f"         {story.agency('lien-bunkyo')}に見えるもの: 番号・機能・緊急度・地区。"
             "氏名・住所・状況は見えない (opened: false)",
             soft_wrap=True,
             markup=False,

@@ -8,6 +8,7 @@ import sys
 from datetime import date, datetime
 from pathlib import Path
 
+import httpx
 import pytest
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from runtime.settings import Settings
 from schemas.outside import JAPAN
 from services.demo import MARKER, play
 from services.demo_night import a_friday
+from services.demo_story import Story
 from tests.builders import BUNKYO, HOLIDAYS
 from tests.network import REPOSITORY, running_network, verified
 from tests.partners import a_referral
@@ -136,6 +138,25 @@ def _plays(home: Path) -> tuple[int, str]:
     status = play(Settings(home=home), BUNKYO, Console(width=400, file=told))
     words = ("nothing was deleted", "a network is running")
     return status, next((word for word in words if word in told.getvalue()), told.getvalue())
+
+
+def test_on_a_busy_machine_it_waits_for_the_answer(tmp_path: Path) -> None:
+    keys: list[str] = []
+
+    def busy(request: httpx.Request) -> httpx.Response:
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) < 3:
+            return httpx.Response((503, 202)[len(keys) - 1], json={"request": "…"})
+        return httpx.Response(422, json={"code": "address_unreadable"})
+
+    told = io.StringIO()
+    with httpx.Client(transport=httpx.MockTransport(busy), base_url="http://demo") as client:
+        out = Console(width=400, file=told)
+        story = Story(client, {"core": "key"}, BUNKYO, out, tmp_path / "clock")
+        assert story.post("core", "/v1/referrals", {}, "件を送る", 422)
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert "422 address_unreadable" in told.getvalue()
 
 
 @pytest.mark.parametrize(
