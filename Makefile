@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
-.PHONY: help demo up test torture bench schemas lock
+.PHONY: help demo up test torture bench bench-clocks schemas lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,7 +18,7 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-demo: $(READY) ## start the network and play a day of referrals through it
+demo: $(READY) ## play a day and a night of referrals through a network of its own
 	$(BIN)/tsunagu demo
 
 up: $(READY) ## keep a network running on http://127.0.0.1:8700 (Ctrl-C stops it)
@@ -35,6 +35,9 @@ torture: $(READY) ## kill everything at random for ten minutes (DURATION=seconds
 
 bench: $(READY) ## measure, side by side in one run
 	$(BIN)/python -m benchmarks.run
+
+bench-clocks: $(READY) ## measure how late clocks strike, idle and under load
+	$(BIN)/python -m benchmarks.lateness
 
 schemas: $(READY) ## write schemas/published/ anew from the types
 	$(BIN)/python -m services.publish

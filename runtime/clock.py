@@ -1,7 +1,6 @@
 """What time it is. Everything that asks, asks here, so that tests can move the clock."""
 
 import contextlib
-import logging
 import math
 import os
 import threading
@@ -10,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from runtime.observability import log
 from runtime.settings import Settings, SettingsError
 
 _LONGEST_SHIFT = 100 * 365 * 86_400.0  # seconds; what claims more is garbage
@@ -198,9 +196,6 @@ def clock_of(settings: Settings) -> Clock:
     if settings.clock_shift is None:
         return SystemClock()
     try:
-        clock = ShiftedClock(settings.clock_shift)
+        return ShiftedClock(settings.clock_shift)
     except OSError as error:
         raise SettingsError(f"TSUNAGU_CLOCK_SHIFT cannot be read: {error.strerror}") from None
-    # Told at every start: in production every deadline would be wrong by this much.
-    log("clock_shifted", level=logging.WARNING, seconds=clock.seconds())
-    return clock

@@ -17,10 +17,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from runtime.clock import clock_of
+from runtime.clock import ShiftedClock, clock_of
 from runtime.keys import KeyFileError
 from runtime.observability import log, start_logging
-from runtime.settings import Settings
+from runtime.settings import Settings, SettingsError
 from wards.load import WardFileError, bundled_ward, load_ward
 from wards.model import Ward
 
@@ -94,10 +94,14 @@ def serve(service: str) -> None:
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
     try:
-        _run(module.run(settings, ward, clock_of(settings)))
+        clock = clock_of(settings)
+        if isinstance(clock, ShiftedClock):
+            # Told at every start: in production every deadline would be wrong by this much.
+            log("clock_shifted", level=logging.WARNING, seconds=clock.seconds())
+        _run(module.run(settings, ward, clock))
     except KeyboardInterrupt:
         pass
-    except KeyFileError as error:
+    except (KeyFileError, SettingsError) as error:
         log("service_refused_to_start", level=logging.ERROR, reason=str(error))
         raise typer.Exit(1) from None
     except Exception:

@@ -179,7 +179,11 @@ class Network:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self.settings.environment()},
+                # What the settings leave empty is empty for the children too.
+                env={
+                    **{k: v for k, v in os.environ.items() if not k.startswith("TSUNAGU_")},
+                    **self.settings.environment(),
+                },
                 start_new_session=True,
             )
         self._children[name] = _Child(command, process, time.monotonic())
