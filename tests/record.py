@@ -114,11 +114,12 @@ def escalations_are_those_of(rows: Iterable[Any], entries: Iterable[JournalEntry
     expected: dict[str, tuple[object, ...]] = {}
     states: dict[UUID, Referral] = {}
     for _, its in groupby(entries, key=lambda entry: entry.command):
-        before = after = None
-        for entry in its:
-            before = before or states.get(entry.referral)
-            after = states[entry.referral] = evolve(states.get(entry.referral), entry)
-        assert after is not None
+        first, *further = its
+        before = states.get(first.referral)
+        after = evolve(before, first)
+        for entry in further:
+            after = evolve(after, entry)
+        states[first.referral] = after
         over = {x.id for x in before.escalations if not x.open} if before is not None else set()
         district = after.district.id if after.district is not None else None
         for x in after.escalations:

@@ -1,14 +1,17 @@
 """What the records add up to, at any moment, is what was live at that moment."""
 
 import itertools
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock
+from schemas import commands as c
 from schemas.problems import Refusal
 from schemas.referral import Referral, fold
 from services.audit.replay import ReplayError, fold_ward, read_entries, replay
@@ -19,7 +22,10 @@ from tests.builders import (
     FRIDAY_AFTERNOON,
     HUB,
     Town,
+    a_command,
     a_referral,
+    a_submission,
+    between,
 )
 from tests.databases import Databases, opened
 from tests.desk import Desk, received
@@ -79,6 +85,42 @@ def test_after_any_story_journal_ledger_and_memory_tell_the_same(databases: Data
                     )
 
     holds()
+
+
+def test_what_is_kept_of_clocks_and_calls_follows_every_step_of_a_case(
+    database_of: Callable[[str], Engine], clock: ManualClock
+) -> None:
+    with Desk(database_of("referral"), clock) as desk:
+        follow_step_by_step(desk, clock)
+
+
+def follow_step_by_step(desk: Desk, clock: ManualClock) -> None:
+    town = Town(clock=clock)
+    submission = a_submission(urgency="routine", finding=between("otsuka", "tomisaka"))
+
+    def told(action: c.Action, by: str) -> Referral:
+        command = a_command(action, by)
+        town.ask(command)
+        desk.tell(command)
+        assert desk.states() == town.states
+        clocks_are_those_of(desk.rows(t.clocks), town.states.values())
+        escalations_are_those_of(desk.rows(t.escalations), town.entries)
+        return town.states[submission.referral]
+
+    state = told(submission, ANSHIN)
+    undecided = state.escalations[0].id
+    told(c.AcknowledgeEscalation(escalation=undecided), "core")
+    state = told(c.RuleDistrict(referral=state.id, district="otsuka"), "core")
+    assert [x.state for x in state.escalations] == ["resolved"]
+    told(c.AcceptHandoff(handoff=state.handoffs[0].id), "hub-otsuka")
+    state = told(c.RaiseEscalation(referral=state.id, reason="E10"), "hub-otsuka")
+    call = state.escalations[1].id
+    state = told(c.AcknowledgeEscalation(escalation=call), "core")
+    assert state.custodian == "core"
+    state = told(c.ResolveEscalation(escalation=call, disposition="returned"), "core")
+    assert [clock.subject for clock in state.clocks] == [state.handoffs[-1].id]
+    state = told(c.AcceptHandoff(handoff=state.handoffs[-1].id), "hub-otsuka")
+    assert (state.custodian, state.clocks) == ("hub-otsuka", ())
 
 
 def tell(
