@@ -11,6 +11,8 @@ COPY schemas schemas
 COPY runtime runtime
 COPY wards wards
 COPY services services
+COPY watch watch
+COPY demo demo
 # … and of that only what the services need is installed: no test tools in production.
 RUN python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /wheels . \
  && python -m venv /opt/tsunagu \

@@ -133,7 +133,7 @@ def _run(coroutine: Coroutine[None, None, None]) -> None:
 @app.command()
 def demo(ward: WardFile = None) -> None:
     """連携の一昼夜を演じる / Play a day and a night of referrals on a network of its own."""
-    from services.demo import play
+    from demo.play import play
 
     settings = _settings(ward)
     raise typer.Exit(play(settings, _ward(settings), out))
@@ -148,8 +148,8 @@ def watch(
     sound: Annotated[bool, typer.Option("--sound", help="鳴らす / ring for a call")] = False,
 ) -> None:
     """上申を見張る / Watch what burns, live, and answer it."""
-    from services.watch.command import Wanted, watch_board
-    from services.watch.line import WatchError
+    from watch.command import Wanted, watch_board
+    from watch.line import WatchError
 
     wanted = Wanted(agency, url, key_file, once, sound)
     try:

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from rich.console import Console
 
+from demo.night import a_friday
+from demo.play import MARKER, play
+from demo.story import Story
 from runtime.settings import Settings
 from schemas.outside import JAPAN
-from services.demo import MARKER, play
-from services.demo_night import a_friday
-from services.demo_story import Story
 from tests.builders import BUNKYO, HOLIDAYS
 from tests.network import REPOSITORY, running_network, verified
 from tests.partners import a_referral

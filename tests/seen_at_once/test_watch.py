@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from schemas.problems import ProblemCode, Refusal
-from services.watch.line import TRIES
 from tests.network import eventually
 from tests.seen_at_once.watch_calls import ACall, a_call
 from tests.seen_at_once.watch_network import KEY, SmallNetwork, small_network
 from tests.seen_at_once.watch_terminal import REPOSITORY, Terminal, terminal
+from watch.line import TRIES
 
 Board = Callable[..., Terminal]
 

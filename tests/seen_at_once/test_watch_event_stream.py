@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.watch.event_stream import Event, EventReader
+from watch.event_stream import Event, EventReader
 
 
 def read(*chunks: bytes) -> list[Event]:

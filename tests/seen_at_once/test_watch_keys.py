@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.watch.terminal import Keyboard
-from services.watch.watching import LINGERS, Acknowledge, Key, Quit, ReadHandoffs, Watching
 from tests.seen_at_once.watch_calls import NAMES, NOW, ACall, a_call
+from watch.terminal import Keyboard
+from watch.watching import LINGERS, Acknowledge, Key, Quit, ReadHandoffs, Watching
 
 OLD, MIDDLE, NEW = (a_call(count=n).raised_ago(minutes=10 - n) for n in (1, 2, 3))
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from services.watch.board import Names, Row, rows, span, summary
-from services.watch.details import details
-from services.watch.drawing import COLUMNS, columns_for, live, once, shortened, window
-from services.watch.watching import Watching
 from tests.seen_at_once.watch_calls import DIRECTORY, NAMES, NOW, ACall, a_call
+from watch.board import Names, Row, rows, span, summary
+from watch.details import details
+from watch.drawing import COLUMNS, columns_for, live, once, shortened, window
+from watch.watching import Watching
 
 
 def row(call: ACall) -> dict[str, str]:

@@ -7,13 +7,12 @@ from uuid import UUID, uuid4
 
 from schemas.partner import BurningGiven
 from services.intake.directory import directory
-from services.watch.board import Names
 from wards.load import bundled_ward, load_ward
+from watch.board import Names
 
 NOW = datetime(2026, 11, 20, 8, 0, tzinfo=UTC)  # Friday, 17:00 in Tokyo
 WARD = load_ward(bundled_ward())
-DESKS = [{"id": d.id, "name": d.name, "name_en": d.name_en} for d in WARD.desks]
-DIRECTORY = {**directory(WARD, NOW.date()), "desks": DESKS}
+DIRECTORY = directory(WARD, NOW.date())
 NAMES = Names.of(DIRECTORY)
 
 

@@ -8,7 +8,7 @@ import tty
 import unicodedata
 from collections.abc import Iterator
 
-from services.watch.watching import Key
+from watch.watching import Key
 
 _SEQUENCES = {"\x1b[A": Key.UP, "\x1bOA": Key.UP, "\x1b[B": Key.DOWN, "\x1bOB": Key.DOWN}
 _LONGEST = 16

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
+from demo.story import Answer, DemoFailed, Story
 from schemas.outside import JAPAN
-from services.demo_story import Answer, DemoFailed, Story
 from services.referral import clocks
 from wards.agencies import Hours
 from wards.holidays import Calendar

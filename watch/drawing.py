@@ -10,9 +10,9 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.outside import JAPAN
-from services.watch.board import Row, summary
-from services.watch.details import details
-from services.watch.watching import Watching
+from watch.board import Row, summary
+from watch.details import details
+from watch.watching import Watching
 
 HELP = (
     "↑↓ または k j   選ぶ / select",

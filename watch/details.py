@@ -7,7 +7,7 @@ from datetime import datetime
 from schemas.codes import EscalationState, HandoffKind, HandoffState, Stage
 from schemas.outside import JAPAN
 from schemas.partner import BurningGiven, HandoffGiven
-from services.watch.board import STATES, URGENCIES, Names, span, until
+from watch.board import STATES, URGENCIES, Names, span, until
 
 STAGES = {
     Stage.AWAITING_RULING: "判定待ち",

@@ -1,6 +1,6 @@
 """The day of the demo: what happens while everybody is there."""
 
-from services.demo_story import Story, open_handoff
+from demo.story import Story, open_handoff
 
 
 def play_day(story: Story) -> None:

@@ -10,10 +10,10 @@ from rich.live import Live
 
 from runtime.clock import Clock
 from schemas.partner import BurningGiven
-from services.watch.drawing import live as draw
-from services.watch.line import Connected, Heard, Line, Ready, Retrying, Unreadable
-from services.watch.terminal import Keyboard, key_by_key, read_keys
-from services.watch.watching import Acknowledge, Quit, ReadHandoffs, Watching, Wish
+from watch.drawing import live as draw
+from watch.line import Connected, Heard, Line, Ready, Retrying, Unreadable
+from watch.terminal import Keyboard, key_by_key, read_keys
+from watch.watching import Acknowledge, Quit, ReadHandoffs, Watching, Wish
 
 _ESCAPE_ALONE = 0.05
 _FRAME = 0.03

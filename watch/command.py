@@ -14,11 +14,11 @@ from runtime.clock import Clock, clock_of
 from runtime.keys import KeyFileError, refuse_open
 from runtime.settings import Settings, SettingsError
 from schemas.partner import BurningGiven
-from services.watch import drawing
-from services.watch.board import Names
-from services.watch.line import Connected, Line, Lost, Ready, WatchError
-from services.watch.screen import Screen
-from services.watch.watching import Watching
+from watch import drawing
+from watch.board import Names
+from watch.line import Connected, Line, Lost, Ready, WatchError
+from watch.screen import Screen
+from watch.watching import Watching
 
 WIDE = 170
 PATIENCE = 20.0

@@ -20,18 +20,18 @@ from pathlib import Path
 import httpx
 from rich.console import Console
 
+from demo.day import play_day
+from demo.night import Night, a_friday
+from demo.story import Answer, DemoFailed, Story
 from runtime.clock import SystemClock, shift
 from runtime.nats_server import NoServer, free_port
 from runtime.settings import Settings
 from services.audit import commands as audit
-from services.demo_day import play_day
-from services.demo_night import Night, a_friday
-from services.demo_story import Answer, DemoFailed, Story
 from services.supervisor import AlreadyRunning, NotReady, network
-from services.watch.command import Wanted, watch_board
-from services.watch.line import WatchError
 from wards.holidays import NationalHolidays
 from wards.model import Ward
+from watch.command import Wanted, watch_board
+from watch.line import WatchError
 
 MARKER = "made-by-tsunagu-demo"
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from schemas.codes import EscalationState
 from schemas.partner import BurningGiven, HandoffGiven
-from services.watch.board import Names, Row, rows
+from watch.board import Names, Row, rows
 
 LINGERS = 5.0
 """Seconds for which a resolved escalation is still shown."""

@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.partner import BurningGiven, HandoffGiven
 from schemas.problems import ProblemCode
-from services.watch.board import Names
-from services.watch.event_stream import EventReader
-from services.watch.watching import Acknowledge
+from watch.board import Names
+from watch.event_stream import EventReader
+from watch.watching import Acknowledge
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
