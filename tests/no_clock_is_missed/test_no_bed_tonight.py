@@ -119,12 +119,14 @@ def test_two_refusals_running_call_the_core_centre_once(night: Night) -> None:
     case.is_over("E04", CORE, "kept")
 
 
-def test_when_all_have_been_asked_the_core_centre_is_called_at_once(night: Night) -> None:
-    case = tonight(night)
+def test_when_all_have_been_asked_already_the_core_centre_is_called_at_once(night: Night) -> None:
+    case = night.case(urgency="emergency")
+    case.offered(LIEN, by=ANSHIN, kind="request")
+    case.offered(HOSPITAL, by=ANSHIN, kind="request")
     assert case.codes() == []
-    again = asks_around(case)
-    assert (again.status, case.states()) == (201, {LIEN: "offered", HOSPITAL: "offered"})
-    assert [x["code"] for x in again.body["escalations"]] == ["E04"]
+    nobody = asks_around(case)
+    assert (nobody.status, case.states()) == (201, {LIEN: "offered", HOSPITAL: "offered"})
+    assert [x["code"] for x in nobody.body["escalations"]] == ["E04"]
     assert case.codes() == ["E04"]
     assert "handoff" not in case.call("E04")
 
