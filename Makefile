@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
-.PHONY: help demo up test torture bench bench-clocks schemas lock
+.PHONY: help demo up test torture simulate bench bench-clocks schemas lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(READY) ## lint, types and every test
 
 torture: $(READY) ## kill everything at random for ten minutes (DURATION=seconds, SEED=)
 	$(BIN)/python -m tests.torture --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
+
+simulate: $(READY) ## a year of a ward in a second, many times (SEEDS=how many, SEED=only this one)
+	$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),2000))
 
 bench: $(READY) ## measure, side by side in one run
 	$(BIN)/python -m benchmarks.run
