@@ -88,7 +88,8 @@ class DistrictRuled(Happened):
 
 class HandoffOffered(Happened):
     """One agency was asked (打診). ``offer``: shared by all receivers asked in the same step. ``due``:
-    until when it must answer. ``withheld``: it is not told about whom before it accepts (氏名等は受諾後)."""
+    until when it must answer. ``withheld``: it is not told about whom before it accepts (氏名等は受諾後).
+    ``listed``: the sender named nobody, the ward's list did (空き照会)."""
 
     type: Literal["handoff_offered"] = "handoff_offered"
     handoff: UUID
@@ -99,6 +100,7 @@ class HandoffOffered(Happened):
     receiver: AgencyId
     due: Due | None = None
     withheld: bool = False
+    listed: bool = False
 
 
 class HandoffAccepted(Happened):
@@ -167,8 +169,8 @@ class EscalationRaised(Happened):
 
 
 class EscalationPassedOn(Happened):
-    """Nobody acknowledged, or nobody resolved, in time: the next desk is called, and the last one
-    again and again (次の窓口へ)."""
+    """Nobody acknowledged, or whoever did has not resolved it in time: the next desk is called, and
+    the last one again and again (次の窓口へ). From here nobody has it in hand."""
 
     type: Literal["escalation_passed_on"] = "escalation_passed_on"
     escalation: UUID
@@ -198,6 +200,15 @@ class EscalationResolved(Happened):
     escalation: UUID
     by: AgencyId
     disposition: Disposition
+
+
+class CustodyTaken(Happened):
+    """The core centre took the case over (引き取り). Said where the call that led to it is known to
+    named readers only; otherwise the acknowledgement says it."""
+
+    type: Literal["custody_taken"] = "custody_taken"
+    by: AgencyId
+    custodian: AgencyId
 
 
 class NoteAdded(Happened):
@@ -245,6 +256,7 @@ Event = Annotated[
     | EscalationPassedOn
     | EscalationAcknowledged
     | EscalationResolved
+    | CustodyTaken
     | NoteAdded
     | ReferralClosed
     | ReferralCancelled

@@ -43,7 +43,8 @@ class District:
 
 @dataclass(frozen=True, slots=True)
 class Handoff:
-    """One agency asked, and its answer. ``withheld``: it is told about whom only when it accepts."""
+    """One agency asked, and its answer. ``withheld``: it is told about whom only when it accepts;
+    ``listed``: it was asked because the ward's list says so (空き照会)."""
 
     id: UUID
     offer: UUID
@@ -55,6 +56,7 @@ class Handoff:
     offered_at: datetime
     due_at: datetime | None = None
     withheld: bool = False
+    listed: bool = False
     answered_at: datetime | None = None
     said_by: SaidBy | None = None
     reason: str | None = None
@@ -166,7 +168,7 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
             handoff = Handoff(
                 event.handoff, event.offer, event.kind, event.function, event.sender,
                 event.receiver, HandoffState.OFFERED, at, event.due.at if event.due else None,
-                event.withheld,
+                event.withheld, event.listed,
             )  # fmt: skip
             handoffs = (*state.handoffs, handoff)
             return _moved(state, version, at, handoffs=handoffs)
@@ -198,7 +200,9 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
             )
             return _moved(state, version, at, handoffs=handoffs)
         case e.DistrictFound():
-            district = District(event.district, event.basis, event.candidates, ruling=event.ruling)
+            district = District(
+                event.district, event.basis, event.candidates, event.block_key, event.ruling
+            )
             return _moved(state, version, at, district=district)
         case e.RulingRequested():
             district = District(None, Basis.AMBIGUOUS, event.candidates, event.block_key)
@@ -218,8 +222,10 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
         case e.EscalationPassedOn():
             before = state.escalation(event.escalation)
             called = before.called if before else ()
+            # Whoever had it in hand has it no more: it is called again.
             escalations = _changed(
-                state, event.escalation, level=event.level, desk=event.desk, due_at=event.due.at,
+                state, event.escalation, state=EscalationState.RAISED, level=event.level,
+                desk=event.desk, due_at=event.due.at, acknowledged_at=None, acknowledged_by=None,
                 called=called if event.to in called else (*called, event.to),
             )  # fmt: skip
             return _moved(state, version, at, escalations=escalations)
@@ -235,6 +241,8 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
                 disposition=event.disposition, due_at=None,
             )  # fmt: skip
             return _moved(state, version, at, escalations=escalations)
+        case e.CustodyTaken():
+            return _moved(state, version, at, custodian=event.custodian)
         case e.NoteAdded():
             return replace(state, version=version, updated_at=at)
         case e.ReferralClosed():

@@ -15,7 +15,7 @@ from schemas.journal import JournalEntry
 from schemas.referral import Referral, evolve, referral_adapter
 from tests.network import RunningNetwork, eventually, verified
 
-MOVES_CUSTODY = {"handoff_accepted", "escalation_acknowledged"}
+MOVES_CUSTODY = {"handoff_accepted", "escalation_acknowledged", "custody_taken"}
 MISSED_CLOCK = {"handoff_expired", "escalation_passed_on"}
 BY_CLOCKS = MISSED_CLOCK | {"handoff_offered", "escalation_raised"}
 MISSED = timedelta(seconds=5)
@@ -61,7 +61,7 @@ def everyone_responsible(entries: Iterable[JournalEntry]) -> dict[str, Referral]
         elif before.custodian != after.custodian:
             assert entry.event.type in MOVES_CUSTODY
             assert entry.actor == after.custodian != NETWORK
-            assert entry.event.type != "escalation_acknowledged" or entry.actor == "core"
+            assert entry.event.type == "handoff_accepted" or entry.actor == "core"
         winners = {
             h.receiver for h in after.handoffs if h.kind == "transfer" and h.state == "accepted"
         }

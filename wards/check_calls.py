@@ -5,8 +5,8 @@ from datetime import timedelta
 
 from schemas.base import NETWORK
 from schemas.codes import AgencyKind, ClockKind, Urgency
-from wards.agencies import WEEKDAYS, Hours
-from wards.escalation import Desk, WhenCase
+from wards.agencies import WEEKDAYS, Hours, Weekday
+from wards.escalation import Desk, WhenCase, WhenSilent, WhenUndecided
 from wards.fault import Fault
 from wards.model import Vocabulary, Ward
 from wards.places import Path
@@ -24,8 +24,9 @@ def _calls(ward: Ward) -> Iterator[Fault]:
     known: list[tuple[Path, Sequence[str], set[str]]] = [
         (("calls", "desks"), ward.calls.desks, desks)
     ]
+    answering = {a.id for a in ward.agencies if a.kind is not AgencyKind.AUDITOR}
     for index, desk in enumerate(ward.desks):
-        known.append((("desks", index, "agency"), [desk.agency], agencies))
+        known.append((("desks", index, "agency"), [desk.agency], answering))
         known.append((("desks", index, "staffed_by"), desk.staffed_by, agencies))
         known.append((("desks", index, "assumed"), desk.assumed, set(Desk.model_fields)))
     for index, asked in enumerate(ward.calls.candidates):
@@ -68,8 +69,9 @@ def _somebody_is_called(ward: Ward) -> Iterator[Fault]:
     for index, reason in enumerate(ward.escalation_reasons):
         at: Path = ("escalation_reasons", index)
         desks = ward.desks_of(reason)
-        clocks = (reason.acknowledge, *reason.by_urgency)
-        if any(c.clock is ClockKind.WALL for c in clocks) and not always & {d.id for d in desks}:
+        clocks = (reason.acknowledge, *reason.by_urgency, reason.later)
+        wall = any(c is not None and c.clock is ClockKind.WALL for c in clocks)
+        if wall and not always & {d.id for d in desks}:
             yield Fault(
                 (*at, "desks"),
                 "いつでも応じる窓口が一つは要ります",
@@ -84,6 +86,37 @@ def _somebody_is_called(ward: Ward) -> Iterator[Fault]:
                 )
 
 
+def _named_once(ward: Ward) -> Iterator[Fault]:
+    lists: list[tuple[Path, Sequence[str]]] = [(("calls", "desks"), ward.calls.desks)]
+    for index, asked in enumerate(ward.calls.candidates):
+        lists.append((("calls", "candidates", index, "agencies"), asked.agencies))
+    for index, reason in enumerate(ward.escalation_reasons):
+        lists.append((("escalation_reasons", index, "desks"), reason.desks))
+    for place, values in lists:
+        if len(set(values)) != len(values):
+            yield Fault(place, "同じものが二度あります", "one is named twice")
+    functions = [asked.function for asked in ward.calls.candidates]
+    for index, function in enumerate(functions):
+        if function in functions[:index]:
+            yield Fault(
+                ("calls", "candidates", index, "function"),
+                f"「{function}」の候補が二度あります",
+                f"{function!r} has a list already",
+            )
+
+
+def _nothing_goes_unheard(ward: Ward) -> Iterator[Fault]:
+    """Silence, and a district that nobody can decide, must each call somebody."""
+    needed: tuple[tuple[type, str, str], ...] = (
+        (WhenSilent, "無回答(silent)で上申する理由がありません", "nothing is raised by silence"),
+        (WhenUndecided, "地区未定(undecided)で上申する理由がありません", "no reason for undecided"),
+    )
+    conditions = [c for reason in ward.escalation_reasons for c in reason.when]
+    for kind, ja, en in needed:
+        if not any(isinstance(condition, kind) for condition in conditions):
+            yield Fault(("escalation_reasons",), ja, en)
+
+
 def _network_is_nobodys_name(ward: Ward) -> Iterator[Fault]:
     for index, agency in enumerate(ward.agencies):
         if agency.id == NETWORK:
@@ -95,20 +128,23 @@ def _network_is_nobodys_name(ward: Ward) -> Iterator[Fault]:
 
 
 def _never_closes(hours: Hours) -> bool:
-    whole_day = {
-        day
-        for span in hours.week
-        if span.open == timedelta(0)
-        and span.close == timedelta(hours=24)
-        and span.valid_from is None
-        and span.valid_to is None
-        for day in span.days
-    }
-    return whole_day == set(WEEKDAYS) and hours.holidays and not hours.closed
+    return hours.holidays and not hours.closed and all(_whole(hours, day) for day in WEEKDAYS)
+
+
+def _whole(hours: Hours, weekday: Weekday) -> bool:
+    """Whether somebody is there from midnight to midnight."""
+    until = timedelta(0)
+    for span in sorted(hours.week, key=lambda span: span.open):
+        lasts = span.valid_from is None and span.valid_to is None
+        if lasts and weekday in span.days and span.open <= until:
+            until = max(until, span.close)
+    return until == timedelta(hours=24)
 
 
 CALL_RULES: tuple[Callable[[Ward], Iterator[Fault]], ...] = (
     _calls,
+    _named_once,
+    _nothing_goes_unheard,
     _somebody_is_called,
     _network_is_nobodys_name,
 )

@@ -114,7 +114,7 @@ class EscalationReason(Term):
     acknowledge: Deadline
     by_urgency: tuple[UrgencyDeadline, ...] = ()
     later: Deadline | None = None
-    """How long every further desk has, where it differs from the first."""
+    """How long every desk has that is called after the first, where it differs."""
     desks: tuple[Id, ...] = ()
     """In the order in which they are called; none: the ward's own order."""
     restricted: bool = Field(default=False)
@@ -122,10 +122,10 @@ class EscalationReason(Term):
     then_ja: Words
     then_en: Words
 
-    def deadline(self, urgency: Urgency, *, first: bool = True) -> Deadline:
-        """How long a desk has to acknowledge a call of this urgency: the first that is called, or a
-        later one."""
-        if not first and self.later is not None:
+    def deadline(self, urgency: Urgency, *, again: bool = False) -> Deadline:
+        """How long the desk that is called has to acknowledge a call of this urgency: at first, or
+        when it is called ``again``, because nobody did."""
+        if again and self.later is not None:
             return self.later
         return next((d for d in self.by_urgency if d.urgency is urgency), self.acknowledge)
 
@@ -163,6 +163,7 @@ class Candidates(Frozen):
     function: Code
     ask: Ask
     agencies: tuple[Id, ...] = Field(min_length=1)
+    """In the order in which they are asked."""
 
 
 class Calls(Frozen):

@@ -140,13 +140,18 @@ class Ward(Frozen):
     def desk(self, desk_id: str) -> Desk | None:
         return next((d for d in self.desks if d.id == desk_id), None)
 
+    @cached_property
+    def _reasons(self) -> dict[str, EscalationReason]:
+        return {reason.code: reason for reason in self.escalation_reasons}
+
     def reason(self, code: str) -> EscalationReason | None:
         """What the ward says of a reason to call the core centre."""
-        return next((r for r in self.escalation_reasons if r.code == code), None)
+        return self._reasons.get(code)
 
-    def desks_of(self, reason: EscalationReason) -> tuple[Desk, ...]:
-        """The desks that a call of this reason goes to, in order."""
-        wanted = reason.desks or self.calls.desks
+    def desks_of(self, reason: EscalationReason | None) -> tuple[Desk, ...]:
+        """The desks that a call of this reason goes to, in order; of a reason that the ward no
+        longer has, in the ward's own order."""
+        wanted = reason.desks if reason and reason.desks else self.calls.desks
         return tuple(desk for desk in map(self.desk, wanted) if desk is not None)
 
     def district(self, district_id: str) -> District | None:

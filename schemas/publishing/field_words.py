@@ -86,6 +86,7 @@ FIELDS: dict[str, str] = {
     "HandoffGiven.due_at": "回答の期限 / until when it must answer",
     "EscalationGiven.due_at": "応答（応答後は解決）の期限 / until when it must be acknowledged, then resolved",
     "BurningGiven.due_at": "応答（応答後は解決）の期限 / until when it must be acknowledged, then resolved",
+    "listed": "区の候補として照会された / asked because the ward's list says so",
     "withheld": "氏名等は受諾後に伝わる / about whom is told on acceptance",
     "answered_at": "回答の日時 / when it was answered",
     "raised_at": "上申の日時 / when it was raised",

@@ -51,6 +51,7 @@ TITLES: dict[str, str] = {
     "HandoffWithdrawn": "取り下げられた / Hand-off withdrawn",
     "HandoffCompleted": "完了した / Hand-off completed",
     "EscalationRaised": "上申された / Escalation raised",
+    "CustodyTaken": "引き取られた / Custody taken",
     "EscalationPassedOn": "次の窓口へ回った / Escalation passed on",
     "EscalationAcknowledged": "上申に応答があった / Escalation acknowledged",
     "EscalationResolved": "上申が解決した / Escalation resolved",

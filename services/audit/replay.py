@@ -192,6 +192,8 @@ def sentence(entry: JournalEntry, state: Referral, names: Names) -> tuple[str, s
                 f"{who(event.by)}が{code}に応答{advice[0]}、担当は{who(event.custodian)}{until}",
                 f"{event.by} acknowledged {code}{advice[1]}; custodian is {event.custodian}{due}",
             )
+        case e.CustodyTaken():
+            return f"担当は{who(event.custodian)}へ", f"custodian is {event.custodian}"
         case e.EscalationResolved():
             code = _code(state, event.escalation)
             disposition = VALUES["Disposition"][event.disposition]

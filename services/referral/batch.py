@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from runtime.clock import utc_text
 from runtime.database import insert_new, upsert
 from schemas import events as e
+from schemas.codes import AddressKind
 from schemas.commands import Answer, Command
 from schemas.journal import JournalEntry
 from schemas.outside import JAPAN
@@ -146,7 +147,9 @@ class Batch:
                     "state": escalation.state.value,
                     "code": escalation.code,
                     "district": after.district.id if after.district is not None else None,
+                    "protected": after.address_kind is AddressKind.PROTECTED,
                     "custodian": after.custodian,
+                    "called": f" {' '.join(escalation.called)} ",
                 }
 
     def _keep_sealed(self, command: Command, key: str, entries: list[JournalEntry]) -> None:

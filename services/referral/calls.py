@@ -40,12 +40,17 @@ from wards.terms import Deadline
 def escalate(
     state: Referral, command: c.Command, action: c.RaiseEscalation, context: Context
 ) -> Decision:
-    """Somebody who has a part in the case calls the core centre."""
+    """Somebody who has, or had, a part in the case calls the core centre."""
     if state.ended:
         return Refusal(ProblemCode.ALREADY_CLOSED)
     reason = context.ward.reason(action.reason)
     if reason is None:
         return invalid("/reason", "この区にない理由です / no such reason in this ward")
+    if any(
+        x.open and (x.code, x.raised_by) == (reason.code, command.agency) for x in state.escalations
+    ):
+        # It is called on and on already: once more would only page the same desks twice.
+        return Refusal(ProblemCode.ESCALATION_OPEN)
     cause = _Cause()
     return [_raised(reason, state, command, command.agency, cause, context, sealed_of(action))]
 
@@ -69,7 +74,7 @@ def _raised(
 ) -> e.EscalationRaised:
     deadline = reason.deadline(state.urgency)
     concerned = _concerned(state, by, cause.handoff)
-    level, desk = _desk(reason, 1, deadline, concerned, context)
+    level, desk = _desk(context.ward.desks_of(reason), 1, deadline, concerned, context)
     return e.EscalationRaised(
         sealed=sealed,
         escalation=derived_id(context.now, command.id, "escalation", reason.code),
@@ -101,7 +106,7 @@ def _due(deadline: Deadline, rule: str, context: Context) -> Due:
 
 
 def _desk(
-    reason: w.EscalationReason,
+    desks: tuple[w.Desk, ...],
     level: int,
     deadline: Deadline,
     concerned: set[str],
@@ -109,34 +114,40 @@ def _desk(
 ) -> tuple[int, w.Desk]:
     """The desk to call, from ``level`` (1 is the first) on. A desk where those sit whose case it is
     is passed over (the core centre itself aside, whose cases have no other place to go); on the wall
-    clock also one that closes before the clock ends. Where none is left, the last one again."""
-    desks = tuple(enumerate(context.ward.desks_of(reason), start=1))
+    clock also one that closes before the clock ends. Where none is left, the last of those again,
+    and where there never was one, whoever is there."""
+    placed = tuple(enumerate(desks, start=1))
     others = concerned - {context.ward.core}
-    fitting = [pair for pair in desks if not others & set(pair[1].staff)] or [*desks]
-    further = [pair for pair in fitting if pair[0] >= level]
+    there = placed
     if deadline.clock is ClockKind.WALL:
         until = _due(deadline, "", context).at
-        further = [
-            (place, desk)
-            for place, desk in further
-            if clocks.stays_open(desk.hours, context.now, until, context.holidays)
-        ]
-    return further[0] if further else fitting[-1]
+        there = tuple(
+            pair
+            for pair in placed
+            if clocks.stays_open(pair[1].hours, context.now, until, context.holidays)
+        )
+    fitting = [pair for pair in there if not others & set(pair[1].staff)]
+    further = [pair for pair in fitting if pair[0] >= level]
+    return further[0] if further else (*placed, *there, *fitting)[-1]
 
 
 def pass_on(
     state: Referral, command: c.Command, escalation: Escalation, context: Context
 ) -> Decision:
-    """Nobody acknowledged in time, or whoever did has not resolved it: the next desk is called."""
-    reason = context.ward.reason(escalation.code)
-    if not escalation.open or escalation.due_at is None or reason is None:
+    """Nobody acknowledged in time, or whoever did has not resolved it: the next desk is called, and
+    may acknowledge. A call whose reason the ward file no longer has goes on by the ward's own desks
+    and clocks."""
+    if not escalation.open or escalation.due_at is None:
         return []
-    if escalation.state is EscalationState.RAISED:
-        deadline, rule = reason.deadline(state.urgency, first=False), "acknowledge"
-    else:
-        deadline, rule = context.ward.calls.to_resolve(state.urgency), "resolve"
+    ward = context.ward
+    reason = ward.reason(escalation.code)
+    deadline = (
+        reason.deadline(state.urgency, again=True)
+        if reason is not None
+        else ward.calls.to_answer(state.urgency)
+    )
     concerned = _concerned(state, escalation.raised_by, escalation.handoff)
-    level, desk = _desk(reason, escalation.level + 1, deadline, concerned, context)
+    level, desk = _desk(ward.desks_of(reason), escalation.level + 1, deadline, concerned, context)
     return [
         e.EscalationPassedOn(
             escalation=escalation.id,
@@ -144,7 +155,7 @@ def pass_on(
             level=max(level, escalation.level),
             desk=desk.id,
             to=desk.agency,
-            due=_due(deadline, f"{escalation.code}.{rule}", context),
+            due=_due(deadline, f"{escalation.code}.acknowledge", context),
             overdue_since=escalation.due_at,
         )
     ]
@@ -165,22 +176,28 @@ def acknowledge(
     if escalation.state is not EscalationState.RAISED:
         return Refusal(ProblemCode.ALREADY_ANSWERED)
     takes = by_core and not action.advise_only and not state.ended
-    acknowledged = e.EscalationAcknowledged(
-        sealed=sealed_of(action),
-        escalation=escalation.id,
-        by=command.agency,
-        advise_only=not takes,
-        custodian=command.agency if takes else state.custodian,
-        due=_due(
-            context.ward.calls.to_resolve(state.urgency), f"{escalation.code}.resolve", context
-        ),
-    )
-    if not takes or state.custodian == command.agency:
-        return [acknowledged]
+    moves = takes and state.custodian != command.agency
+    told = moves and not escalation.restricted
+    happened: list[e.Event] = [
+        e.EscalationAcknowledged(
+            sealed=sealed_of(action),
+            escalation=escalation.id,
+            by=command.agency,
+            advise_only=not takes,
+            custodian=command.agency if told else state.custodian,
+            due=_due(
+                context.ward.calls.to_resolve(state.urgency), f"{escalation.code}.resolve", context
+            ),
+        )
+    ]
+    if not moves:
+        return happened
+    if not told:
+        # Whoever had the case must hear that it has it no more, and not why.
+        happened.append(e.CustodyTaken(by=command.agency, custodian=command.agency))
     # Who has the case now decides anew whom to ask: what was asked before would move it away again.
     standing = handoffs.standing_transfers(state)
-    taken = handoffs.withdrawn(standing, command.agency, WithdrawnBecause.TAKEN_BY_CORE)
-    return [acknowledged, *taken]
+    return happened + handoffs.withdrawn(standing, command.agency, WithdrawnBecause.TAKEN_BY_CORE)
 
 
 def resolve(
@@ -216,6 +233,8 @@ def resolve(
         case Disposition.KEPT:
             return [resolved] if holds else _not_held()
         case Disposition.RETURNED | Disposition.REASSIGNED:
+            if state.ended:
+                return Refusal(ProblemCode.ALREADY_CLOSED)
             if not holds:
                 return _not_held()
             to = action.to
@@ -294,11 +313,12 @@ def ended_by_ruling(
 
 
 def ended_by_cancelling(state: Referral, by: str) -> list[e.Event]:
-    """The sender took the referral back: nobody need come."""
+    """The sender took the referral back: nobody need come who has not begun to. Whoever has it in
+    hand ends it, and a suspicion of abuse does not end because somebody takes a paper back."""
     return [
         e.EscalationResolved(escalation=x.id, by=by, disposition=Disposition.CANCELLED)
         for x in state.escalations
-        if x.open
+        if x.state is EscalationState.RAISED and not x.restricted
     ]
 
 
@@ -320,25 +340,42 @@ def arising(
     """The calls that the ward's rules make, now that ``happened`` has led to ``after``."""
     if after.ended:
         return []
-    calls: list[e.Event] = []
-    for reason in context.ward.escalation_reasons:
-        for condition in reason.when:
-            cause = _cause(condition, before, happened, after, command, context)
-            if cause is not None and not _covered(reason, condition, cause, after):
-                calls.append(_raised(reason, after, command, NETWORK, cause, context))
-                break
-    return calls
+    causes = [
+        (reason, condition, cause)
+        for reason in context.ward.escalation_reasons
+        for condition in reason.when
+        if (cause := _cause(condition, before, happened, after, command, context)) is not None
+    ]
+    # Of one silence the core centre is called once: by what says most.
+    untaken = {cause.handoff for _, kind, cause in causes if isinstance(kind, w.WhenUntaken)}
+    calls: dict[str, e.Event] = {}
+    for reason, condition, cause in causes:
+        if isinstance(condition, w.WhenSilent) and cause.handoff in untaken:
+            continue
+        if reason.code not in calls and not _covered(reason, condition, cause, after, context):
+            # The words of a request that found nobody to ask go to whoever is called instead.
+            sealed = sealed_of(command.action) if not happened else ()
+            calls[reason.code] = _raised(
+                reason, after, command, NETWORK, cause, context, sealed if not calls else ()
+            )
+    return list(calls.values())
 
 
 def _covered(
-    reason: w.EscalationReason, condition: w.Condition, cause: _Cause, after: Referral
+    reason: w.EscalationReason,
+    condition: w.Condition,
+    cause: _Cause,
+    after: Referral,
+    context: Context,
 ) -> bool:
-    """Whether the core centre has this call already: one of the same reason that is not resolved; of
-    what lies in the case itself, any before; of silence, one about the very same hand-off."""
+    """Whether the core centre has this already: of what lies in the case itself, any call before; of
+    what happens again and again, a call that waits for an answer, or the case itself. A call that it
+    only advised on says nothing of the next silence."""
     if isinstance(condition, w.WhenCase):
         return any(x.code == reason.code for x in after.escalations)
+    in_hand = after.custodian == context.ward.core
     return any(
-        x.open
+        (x.state is EscalationState.RAISED or (x.open and in_hand))
         and (
             x.code == reason.code
             or (isinstance(condition, w.WhenSilent) and x.handoff == cause.handoff)
@@ -376,7 +413,8 @@ def _cause(
             # What the core centre holds is not passed round any more.
             if last is None or after.custodian == context.ward.core:
                 return None
-            return _Cause(last.id) if _times_passed(after) >= condition.times else None
+            passed = _times_passed(after, context.ward.core)
+            return _Cause(last.id) if passed >= condition.times else None
         case w.WhenRefusedInARow():
             last = _last_answer(happened, after, HandoffKind.REQUEST)
             if last is None or last.state is not HandoffState.DECLINED:
@@ -442,14 +480,29 @@ def _refused(handoff: Handoff) -> bool:
     return handoff.state is HandoffState.DECLINED and handoff.said_by is SaidBy.AGENCY
 
 
-def _times_passed(state: Referral) -> int:
+def _times_passed(state: Referral, core: str) -> int:
     """How often the case was refused or sent on: refusals of agencies, and acceptances after the
-    first, each of which means that somebody had taken it and passed it on. What the person said no
-    to is no passing round."""
+    first, each of which means that somebody had taken it and passed it on. Counted since the core
+    centre last had it in hand, and never what it decided itself; what the person said no to is no
+    passing round."""
+    since = max(
+        (
+            x.resolved_at or x.acknowledged_at or x.raised_at
+            for x in state.escalations
+            if x.acknowledged_by == core
+        ),
+        default=state.submitted_at,
+    )
     transfers = [h for h in state.handoffs if h.kind is HandoffKind.TRANSFER]
-    refusals = sum(_refused(h) for h in transfers)
-    accepted = sum(h.state is HandoffState.ACCEPTED for h in transfers)
-    return refusals + max(0, accepted - 1)
+    accepted = sorted(
+        (h for h in transfers if h.state is HandoffState.ACCEPTED),
+        key=lambda h: h.answered_at or h.offered_at,
+    )
+    refused = [h for h in transfers if _refused(h)]
+    return sum(
+        h.sender != core and h.answered_at is not None and h.answered_at >= since
+        for h in (*refused, *accepted[1:])
+    )
 
 
 def _refusals_running(state: Referral, last: Handoff) -> int:
@@ -485,11 +538,11 @@ def _nobody_left(happened: Sequence[e.Event], after: Referral, command: c.Comman
     for event in happened:
         if isinstance(event, e.HandoffDeclined | e.HandoffExpired):
             ended = after.handoff(event.handoff)
-            if ended is None or not ended.withheld:
+            if ended is None or not ended.listed:
                 continue
             asked = [h for h in after.handoffs if h.offer == ended.offer]
-            over = (HandoffState.DECLINED, HandoffState.EXPIRED)
-            if all(h.state in over for h in asked):
+            helps = (HandoffState.OFFERED, HandoffState.ACCEPTED, HandoffState.COMPLETED)
+            if not any(h.state in helps for h in asked):
                 return _Cause(ended.id)
     return None
 

@@ -15,6 +15,8 @@ from services.referral.deciding import Context, Decision, sealed_of, unknown_age
 from wards.agencies import Agency
 from wards.escalation import Ask
 
+_TAKEN_OR_OPEN = (HandoffState.OFFERED, HandoffState.ACCEPTED)
+
 
 def offers(
     command: c.Command,
@@ -28,6 +30,7 @@ def offers(
     offer: UUID | None = None,
     sealed: tuple[Commitment, ...] = (),
     withheld: bool = False,
+    listed: bool = False,
 ) -> list[e.Event]:
     """One offer to several receivers, each with its own clock. The words beside it are said once,
     with the first."""
@@ -49,6 +52,7 @@ def offers(
                 context.holidays,
             ),
             withheld=withheld,
+            listed=listed,
         )
         for position, receiver in enumerate(receivers)
     ]
@@ -103,7 +107,7 @@ def offer(
     withheld = not transfer and (not action.to or len(receivers) > 1)
     return offers(
         command, receivers, action.kind, function, command.agency, state.urgency, context,
-        sealed=sealed_of(action), withheld=withheld,
+        sealed=sealed_of(action), withheld=withheld, listed=not action.to,
     )  # fmt: skip
 
 
@@ -120,16 +124,22 @@ def _candidates(
     listed = context.ward.calls.candidates_for(function)
     if listed is None:
         return invalid("/to", "この機能の候補が登録されていません / the ward lists no candidates")
+    if any(h.stands and h.listed and h.function == function for h in state.handoffs):
+        return invalid("/to", "候補に打診中です / the ward's candidates are being asked")
     free = tuple(agency for agency in listed.agencies if _free(state, agency, context))
     return free[:1] if listed.ask is Ask.IN_ORDER else free
 
 
 def _free(state: Referral, agency: str, context: Context) -> bool:
-    """Whether a candidate can be asked now: not asked already, and in an emergency, there."""
+    """Whether a candidate can be asked now: not asked already, nor helping already, and in an
+    emergency, there."""
     return (
         context.may_act(agency)
         and agency != state.custodian
-        and not _asked(state, agency, HandoffKind.REQUEST)
+        and not any(
+            h.receiver == agency and h.kind is HandoffKind.REQUEST and h.state in _TAKEN_OR_OPEN
+            for h in state.handoffs
+        )
         and (state.urgency is not Urgency.EMERGENCY or will_answer(agency, state.urgency, context))
     )
 
@@ -140,14 +150,14 @@ def next_candidate(
     """Whoever is next on the ward's list is asked, when one that was asked in turn has said no or
     nothing."""
     listed = context.ward.calls.candidates_for(ended.function)
-    if not ended.withheld or listed is None or listed.ask is not Ask.IN_ORDER:
+    if not ended.listed or listed is None or listed.ask is not Ask.IN_ORDER:
         return []
     asked = {h.receiver for h in state.handoffs if h.offer == ended.offer}
     for agency in listed.agencies:
         if agency not in asked and _free(state, agency, context):
             return offers(
                 command, (agency,), ended.kind, ended.function, ended.sender, state.urgency,
-                context, offer=ended.offer, withheld=True,
+                context, offer=ended.offer, withheld=True, listed=True,
             )  # fmt: skip
     return []
 

@@ -31,11 +31,17 @@ def _called(state: Referral) -> set[str]:
 
 def _readers(state: Referral) -> set[str]:
     """Who may open the personal data: whoever has a part in it, but for those who are told about
-    whom only when they accept. Once abuse is suspected, only who must know (閲覧者の限定)."""
+    whom only when they accept. Once abuse is suspected, only those of them who must know, and the
+    desks that were called (閲覧者の限定): to raise a suspicion opens nothing."""
+    readers = _unrestricted(state)
     restricted = [x for x in state.escalations if x.restricted]
-    if restricted:
-        named = {agency for x in restricted for agency in (x.raised_by, *x.called)}
-        return {state.sender, state.custodian} | named
+    if not restricted:
+        return readers
+    must_know = {state.sender, state.custodian} | {x.raised_by for x in restricted}
+    return readers & must_know | {agency for x in restricted for agency in x.called}
+
+
+def _unrestricted(state: Referral) -> set[str]:
     agencies = {state.sender, state.custodian} | _called(state)
     for handoff in state.handoffs:
         if handoff.state in _HOLDING:

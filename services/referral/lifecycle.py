@@ -30,7 +30,7 @@ from services.referral.deciding import (
     unknown_agency,
     written_down,
 )
-from services.referral.involvement import ever_involved
+from services.referral.involvement import ever_involved, may_know_escalation
 from wards.model import Vocabulary, Ward
 
 
@@ -49,7 +49,12 @@ def decide(state: Referral | None, command: c.Command, context: Context) -> Deci
     after = written[-1][1] if written else state
     if after is None:
         return decision
-    return decision + calls.arising(state, decision, after, command, context)
+    happened = decision + calls.arising(state, decision, after, command, context)
+    if not happened and isinstance(command.action, c.OfferHandoff):
+        return invalid(
+            "/to", "空きのある候補がなく、基幹へ上申済みです / nobody to ask; core knows"
+        )
+    return happened
 
 
 def _decide(state: Referral | None, command: c.Command, context: Context) -> Decision:
@@ -190,8 +195,9 @@ def _of_this_ward(finding: c.Finding, ward: Ward) -> bool:
 def _rule(
     state: Referral, command: c.Command, action: c.RuleDistrict, context: Context
 ) -> Decision:
-    """The core centre decides the district, or decides anew what was ruled before: then the next
-    address in that block follows the new ruling, and what followed the old one stays as it was."""
+    """The core centre decides the district, or decides anew what was ruled before. If it is to be
+    remembered, the next address in that block follows the new ruling; what followed the old one
+    stays as it was."""
     ward = context.ward
     if command.agency != ward.core:
         return Refusal(ProblemCode.NOT_INVOLVED)
@@ -251,7 +257,10 @@ def _close(
         return Refusal(ProblemCode.NOT_CUSTODIAN)
     if not context.ward.knows("outcomes", action.outcome):
         return invalid("/outcome", "この区にない結果です / no such outcome in this ward")
-    if any(x.open for x in state.escalations):
+    if any(
+        x.open and may_know_escalation(x, command.agency, context.ward) for x in state.escalations
+    ):
+        # What the asker may not know of says nothing here, and is called on after the case is closed.
         return Refusal(ProblemCode.ESCALATION_OPEN)
     standing = [h for h in state.handoffs if h.stands]
     closed = e.ReferralClosed(sealed=sealed_of(action), by=command.agency, outcome=action.outcome)

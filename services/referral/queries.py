@@ -13,7 +13,7 @@ from schemas import queries as q
 from schemas.base import JsonObject
 from schemas.codes import AgencyKind, EscalationState
 from schemas.journal import JournalEntry
-from schemas.referral import Escalation, Referral, referral_adapter
+from schemas.referral import Referral, referral_adapter
 from schemas.sealed import Group, SealedRecord
 from services.referral import involvement, views
 from services.referral import tables as t
@@ -117,6 +117,11 @@ class Questions:
         ):
             if value is not None:
                 query = query.where(column == value)
+        if not self._sees_all(question.agency):
+            # A desk sees the calls that were made to it; what it may not see is not counted either.
+            query = query.where(x.c.called.contains(f" {question.agency} ", autoescape=True))
+        if question.district is not None and question.agency != self._ward.core:
+            query = query.where(sa.not_(x.c.protected))
         if question.after is not None:
             query = query.where(x.c.change > question.after).order_by(x.c.change)
         else:
@@ -132,7 +137,7 @@ class Questions:
         for row in rows[: question.limit]:
             state = referral_adapter.validate_json(row.state)
             escalation = state.escalation(UUID(row.id))
-            if escalation is not None and self._may_watch(escalation, question.agency):
+            if escalation is not None:
                 items.append(
                     views.burning_given(state, escalation, row.change, question.agency, self._ward)
                 )
@@ -142,18 +147,14 @@ class Questions:
         return q.Told(found=True, body=body)
 
     def _watches(self, agency_id: str) -> bool:
+        return self._sees_all(agency_id) or any(d.agency == agency_id for d in self._ward.desks)
+
+    def _sees_all(self, agency_id: str) -> bool:
+        """The core centre and auditors see every call."""
         agency = self._ward.agency(agency_id)
         return agency is not None and (
-            agency_id == self._ward.core
-            or agency.kind is AgencyKind.AUDITOR
-            or any(desk.agency == agency_id for desk in self._ward.desks)
+            agency_id == self._ward.core or agency.kind is AgencyKind.AUDITOR
         )
-
-    def _may_watch(self, escalation: Escalation, agency_id: str) -> bool:
-        """The core centre and auditors see every call; a desk those that were made to it."""
-        agency = self._ward.agency(agency_id)
-        auditor = agency is not None and agency.kind is AgencyKind.AUDITOR
-        return auditor or agency_id in (self._ward.core, *escalation.called)
 
     def answer(self, question: q.ReadAnswer) -> q.Told:
         """What a command was answered, for the agency that sent it."""

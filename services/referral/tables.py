@@ -57,7 +57,11 @@ escalations = sa.Table(
     sa.Column("state", sa.String(32), nullable=False),
     sa.Column("code", sa.String(64), nullable=False),
     sa.Column("district", sa.String(64)),
+    # Whether the district is told to few (住所秘匿).
+    sa.Column("protected", sa.Boolean, nullable=False),
     sa.Column("custodian", sa.String(64), nullable=False),
+    # The agencies whose desks were called, each between blanks.
+    sa.Column("called", sa.Text, nullable=False),
     sa.Index("escalations_state", "state", "change"),
 )
 

@@ -115,6 +115,55 @@ class Writer:
         overdue first, then ``messages`` in order. Raises ``sqlalchemy.exc.DBAPIError`` when the
         database cannot take them: then nothing was written and all must come again."""
         try:
+            return self._work(messages, _MOST_STRUCK if strike else 0)
+        except (sa.exc.IntegrityError, sa.exc.DataError):
+            # What the database will never take must not hold up its neighbours: each by itself.
+            log("batch_rejected", fault=True, commands=len(messages))
+            if strike:
+                self._strike_one_by_one()
+            return [self._work_alone(message) for message in messages]
+
+    def _work_alone(self, message: Received) -> Outcome:
+        try:
+            return self._work([message], 0)[0]
+        except (sa.exc.IntegrityError, sa.exc.DataError):
+            log("command_rejected", fault=True, subject=message.subject)
+            if message.deliveries < _GIVE_UP_AFTER:
+                return TryAgain()
+            with writing(self._engine) as connection:
+                self._sole.guard(connection)
+                reason = "the database rejects what it leads to"
+                bury(
+                    connection, t.dead_letters, message.subject, message.body, reason,
+                    self._clock.now(),
+                )  # fmt: skip
+            return Done(None)
+
+    def _strike_one_by_one(self) -> None:
+        """As many as a batch would have; one that the database rejects is looked at again later."""
+        for _ in range(_MOST_STRUCK):
+            struck = self.struck
+            try:
+                self._work([], 1)
+            except (sa.exc.IntegrityError, sa.exc.DataError):
+                log("clock_rejected", fault=True)
+                self._put_off_the_first()
+            else:
+                if self.struck == struck:
+                    return
+
+    def _put_off_the_first(self) -> None:
+        with writing(self._engine) as connection:
+            self._sole.guard(connection)
+            k = t.clocks
+            first = sa.select(k.c.subject).order_by(k.c.strike_at, k.c.subject).limit(1)
+            later = utc_text(self._clock.now() + _LOOK_AGAIN)
+            connection.execute(
+                sa.update(k).where(k.c.subject == first.scalar_subquery()).values(strike_at=later)
+            )
+
+    def _work(self, messages: Sequence[Received], most_struck: int) -> list[Outcome]:
+        try:
             with writing(self._engine) as connection:
                 self._sole.guard(connection)
                 if self._in_doubt:
@@ -125,8 +174,8 @@ class Writer:
                     rulings=dict(self._rulings),
                     last_number=dict(self._last_number),
                 )
-                if strike:
-                    self._strike_all(connection, batch)
+                if most_struck:
+                    self._strike_all(connection, batch, most_struck)
                 outcomes = self._decide_all(connection, messages, batch)
                 batch.write(connection)
                 for subject, body, reason in batch.buried:
@@ -216,7 +265,7 @@ class Writer:
 
     # -- deciding --------------------------------------------------------------------------------
 
-    def _strike_all(self, connection: Connection, batch: Batch) -> None:
+    def _strike_all(self, connection: Connection, batch: Batch, most: int) -> None:
         """The clocks that have run out, as commands of the network itself. Which command a clock is
         follows from the clock, so one that is struck twice is the same command."""
         now = self._clock.now()
@@ -227,7 +276,7 @@ class Writer:
             sa.select(k)
             .where(k.c.strike_at <= utc_text(now))
             .order_by(k.c.strike_at, k.c.subject)
-            .limit(_MOST_STRUCK)
+            .limit(most)
         )
         rows = connection.execute(due).all()
         commands = [self._struck(row, now) for row in rows]
@@ -350,7 +399,10 @@ class Writer:
             if struck in after.clocks:
                 raise ValueError("a clock ran out, and nothing came of it")
         status = 201 if isinstance(command.action, _CREATED) else 200
-        given = referral_given(after, command.agency, self._ward)
+        # Nobody waits for what becomes of a clock.
+        given = (
+            referral_given(after, command.agency, self._ward) if command.agency != NETWORK else {}
+        )
         answer = c.Answer(status=status, body=to_json(given).decode())
         batch.take_in(command, entries, state, after)
         self.decided += 1

@@ -29,7 +29,9 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=32), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
         sa.Column("district", sa.String(length=64), nullable=True),
+        sa.Column("protected", sa.Boolean(), nullable=False),
         sa.Column("custodian", sa.String(length=64), nullable=False),
+        sa.Column("called", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("change"),
     )
