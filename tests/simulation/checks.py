@@ -8,7 +8,7 @@ from uuid import UUID
 from schemas import commands as c
 from schemas import events as e
 from schemas.base import NETWORK
-from schemas.codes import ClockKind, HandoffKind, Urgency
+from schemas.codes import ClockKind, EscalationState, HandoffKind, Urgency
 from schemas.due import Due
 from schemas.journal import JournalEntry
 from schemas.outside import JAPAN
@@ -20,6 +20,7 @@ from services.referral.policy import Remembered
 from tests.builders import HOLIDAYS
 from tests.simulation.decider import Decider, Step
 from tests.simulation.scenario import BRANCH, Outage
+from wards.escalation import Desk
 
 _ONCE = (
     c.SubmitReferral, c.AcceptHandoff, c.DeclineHandoff, c.WithdrawHandoff, c.CompleteHandoff,
@@ -121,9 +122,11 @@ class Checks:
                 moved = moved and event.by == to == after.custodian
             case e.EscalationAcknowledged():
                 moved = event.by == after.custodian == self._ward.core and not event.advise_only
+            case e.CustodyTaken():
+                moved = event.by == after.custodian == self._ward.core
             case _:
                 moved = False
-        self._hold(moved, "custody moves by acceptance or acknowledgement only", event.type)
+        self._hold(moved, "custody moves by acceptance, or to the core centre", event.type)
 
     def _offered(self, event: e.HandoffOffered, after: Referral, context: Context) -> None:
         receiver = self._ward.agency(event.receiver)
@@ -133,9 +136,7 @@ class Checks:
         )  # fmt: skip
         self._hold(event.due is not None, "an offer has a clock")
         listed = self._ward.calls.candidates_for(event.function)
-        asked_from_list = (
-            event.withheld and listed is not None and event.receiver in listed.agencies
-        )
+        asked_from_list = event.listed and listed is not None and event.receiver in listed.agencies
         if after.urgency is Urgency.EMERGENCY and asked_from_list and event.due and receiver:
             there = clocks.stays_open(receiver.hours, context.now, event.due.at, HOLIDAYS)
             self._hold(there, "in an emergency the list asks only who is there", event.receiver)
@@ -162,30 +163,37 @@ class Checks:
         if handoff is not None:
             whose.add(handoff.receiver)
         whose -= {self._ward.core, NETWORK}
+        there = [desk for desk in desks if self._there(desk, event.due, context)]
+        others = [desk for desk in there if not whose & set(desk.staff)]
         own = whose & set(desk.staff)
-        others = [desk for desk in desks if not whose & set(desk.staff)]
         self._hold(
             BRANCH not in own or not others, "the branch's cases are not called to its own people",
             desk.id,
         )  # fmt: skip
         self._hold(not own or not others, "nobody is called about their own case", desk.id)
-        rest = [d for d in desks[level:] if not others or d in others]
+        self._hold(
+            desk in there or not there, "a call finds somebody there for the whole of its clock",
+            desk.id,
+        )  # fmt: skip
+        rest = [desk for desk in desks[level:] if desk in others]
         self._hold(
             event.level > level or not rest, "an unanswered call goes to the next desk",
             (event.type, escalation.code, level, event.level),
         )  # fmt: skip
-        if event.due.clock is ClockKind.WALL and rest and desk in rest:
-
-            def there(hours: object) -> bool:
-                return clocks.stays_open(hours, context.now, event.due.at, HOLIDAYS)  # type: ignore[arg-type, union-attr]
-
-            self._hold(
-                there(desk.hours) or not any(there(d.hours) for d in rest),
-                "a call finds somebody there for the whole of its clock", desk.id,
-            )  # fmt: skip
         if isinstance(event, e.EscalationRaised) and event.by == NETWORK and before is not None:
-            twice = any(x.open and x.code == event.code for x in before.escalations)
-            self._hold(not twice, "the network calls once for one thing", event.code)
+            # What was acknowledged may have been advice only; what waits for an answer is enough.
+            waits = any(
+                x.state is EscalationState.RAISED and x.code == event.code
+                for x in before.escalations
+            )
+            self._hold(not waits, "the network calls once for one thing", event.code)
+
+    @staticmethod
+    def _there(desk: Desk, due: Due, context: Context) -> bool:
+        """Whether somebody is at a desk for the whole of a wall clock; a business clock waits."""
+        return due.clock is ClockKind.BUSINESS or clocks.stays_open(
+            desk.hours, context.now, due.at, HOLIDAYS
+        )
 
     def _due(self, due: Due, occurred_at: datetime) -> None:
         agency = self._ward.agency(due.hours_of or self._ward.core)
@@ -202,7 +210,9 @@ class Checks:
         for x in state.escalations:
             if x.open:
                 self._hold(x.due_at is not None, "an open call has a live clock", x.code)
-                self._hold(not state.ended, "what has ended has no open call", x.code)
+                # Once acknowledged, or of a suspicion of abuse: only whoever has it in hand ends it.
+                raised = x.state is EscalationState.RAISED and x.level == 1 and not x.restricted
+                self._hold(not (state.ended and raised), "what has ended calls nobody anew", x.code)
             else:
                 self._hold(x.due_at is None, "a call that ended has no clock", x.code)
         # Within one round of strikes another clock of the same case may still be about to strike.
