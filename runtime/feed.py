@@ -37,6 +37,7 @@ class Feed:
         self._request = 0  # number of the newest pull request
         self._expired_at = 0.0  # when it certainly brings no more
         self._gone = False
+        self._provisioning: asyncio.Task[None] | None = None
         self._inbox = ""
 
     async def open(self) -> None:
@@ -51,14 +52,18 @@ class Feed:
         until = math.inf if patience is None else loop.time() + patience
         while not self._waiting:
             self._arrived.clear()
-            if self._gone:
+            if self._gone and self._provisioning is None:
+                # Beside, not here: a cluster without a leader must not keep whoever has patience.
                 self._gone = False
-                await self._until_provisioned()
-            if self._requested <= 0 or loop.time() >= self._expired_at:
+                self._provisioning = asyncio.create_task(self._provision_again())
+            lost = self._requested <= 0 or loop.time() >= self._expired_at
+            if lost and self._provisioning is None:
                 await self._pull(most)
             # Not wait_for: in Python 3.11 a message at the same moment makes it lose a cancellation.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(min(until, self._expired_at)):
+                expected = math.inf if self._provisioning is not None else self._expired_at
+                soonest = min(until, expected)
+                async with asyncio.timeout_at(soonest if soonest < math.inf else None):
                     await self._arrived.wait()
             if not self._waiting and loop.time() >= until:
                 return []
@@ -90,6 +95,14 @@ class Feed:
             self._requested = 0
             self._gone = (message.headers or {}).get("Status") in ("503", "409")
         self._arrived.set()
+
+    async def _provision_again(self) -> None:
+        try:
+            await self._until_provisioned()
+        finally:
+            self._provisioning = None
+            self._requested = 0
+            self._arrived.set()
 
     async def _until_provisioned(self) -> None:
         while True:

@@ -159,4 +159,4 @@ def test_a_broken_core_is_caught_and_its_year_told_short(broken_core: Decide, pr
     assert len(found.world.scenario.arrivals) == 1
     lines = str(found).splitlines()
     assert f"make simulate SEED={found.world.scenario.seed}" in lines[-1]
-    assert len(found.world.story) <= 20, str(found)
+    assert len(found.world.story) <= 30, str(found)
