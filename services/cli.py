@@ -146,12 +146,15 @@ def watch(
     key_file: Annotated[Path | None, typer.Option(help="機関の鍵 / its key")] = None,
     once: Annotated[bool, typer.Option("--once", help="一度だけ / print it once")] = False,
     sound: Annotated[bool, typer.Option("--sound", help="鳴らす / ring for a call")] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="http:// へも鍵を送る / send the key over http://")
+    ] = False,
 ) -> None:
     """上申を見張る / Watch what burns, live, and answer it."""
     from watch.command import Wanted, watch_board
     from watch.line import WatchError
 
-    wanted = Wanted(agency, url, key_file, once, sound)
+    wanted = Wanted(agency, url, key_file, once, sound, insecure)
     try:
         watch_board(_settings(), wanted, out)
     except WatchError as error:

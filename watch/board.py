@@ -4,39 +4,34 @@ What stands out by its colour stands out by its words too.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from uuid import UUID
 
 from schemas.base import JsonObject
 from schemas.codes import EscalationState, Urgency
 from schemas.partner import BurningGiven, DirectoryGiven
+from schemas.publishing.words import VALUES
 
 NEAR = timedelta(minutes=5)
 
-STATES = {
-    EscalationState.RAISED: "上申中",
-    EscalationState.ACKNOWLEDGED: "対応中",
-    EscalationState.RESOLVED: "解決",
-}
-URGENCIES = {
-    Urgency.EMERGENCY: "緊急",
-    Urgency.URGENT: "至急",
-    Urgency.ROUTINE: "通常",
-    Urgency.INFORMATION: "情報提供",
-}
+
+def word(value: StrEnum) -> str:
+    """As the published contract words it."""
+    return VALUES[type(value).__name__][value]
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
     """The ward's words for its codes; a code without a word stands for itself."""
 
-    agencies: dict[str, str]
-    districts: dict[str, str]
-    functions: dict[str, str]
-    reasons: dict[str, str]
-    decline_reasons: dict[str, str]
-    desks: dict[str, str]
+    agencies: dict[str, str] = field(default_factory=dict)
+    districts: dict[str, str] = field(default_factory=dict)
+    functions: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    decline_reasons: dict[str, str] = field(default_factory=dict)
+    desks: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, document: JsonObject) -> "Names":
@@ -50,10 +45,6 @@ class Names:
             decline_reasons={t.code: t.ja for t in directory.decline_reasons},
             desks={d.id: d.name for d in directory.desks},
         )
-
-    @classmethod
-    def of_nothing(cls) -> "Names":
-        return cls({}, {}, {}, {}, {}, {})
 
     def agency(self, agency: str | None) -> str:
         return "-" if agency is None else self.agencies.get(agency, agency)
@@ -105,9 +96,9 @@ def _row(call: BurningGiven, names: Names, now: datetime) -> Row:
             "reason": Cell(names.reasons.get(call.code, call.code), gone),
             "agency": Cell(names.agency(call.custodian), gone),
             "district": Cell(names.district(call), gone),
-            "urgency": Cell(URGENCIES[call.urgency], urgency),
+            "urgency": Cell(word(call.urgency), urgency),
             "desk": Cell(names.desk(call), gone),
-            "state": Cell(STATES[call.state], state),
+            "state": Cell(word(call.state), state),
             "age": Cell(span(now - call.raised_at), gone),
             "left": time_left(call, now),
         },
@@ -126,10 +117,10 @@ def until(due_at: datetime | None, now: datetime) -> Cell:
         return Cell("期限なし", "dim")
     left = due_at - now
     if left <= timedelta(0):
-        return Cell(f"期限超過 {span(-left)}", "bold red")
+        return Cell(f"超過 {span(-left)}", "bold red")
     if left < NEAR:
         minutes, seconds = divmod(int(left.total_seconds()), 60)
-        return Cell(f"間近 残り {minutes}分{seconds:02d}秒", "bold yellow")
+        return Cell(f"間近 {minutes}分{seconds:02d}秒", "bold yellow")
     return Cell(f"残り {span(left)}", "green")
 
 
@@ -151,5 +142,8 @@ def summary(calls: Iterable[BurningGiven], now: datetime) -> str:
     standing = [c for c in calls if c.state is not EscalationState.RESOLVED]
     raised = sum(c.state is EscalationState.RAISED for c in standing)
     overdue = sum(c.due_at is not None and c.due_at <= now for c in standing)
-    words = f"上申中 {raised}件  対応中 {len(standing) - raised}件"
+    words = (
+        f"{word(EscalationState.RAISED)} {raised}件"
+        f"  {word(EscalationState.ACKNOWLEDGED)} {len(standing) - raised}件"
+    )
     return f"{words}  期限超過 {overdue}件" if overdue else words

@@ -13,12 +13,10 @@ from rich.console import Console
 from runtime.clock import Clock, clock_of
 from runtime.keys import KeyFileError, refuse_open
 from runtime.settings import Settings, SettingsError
-from schemas.partner import BurningGiven
 from watch import drawing
-from watch.board import Names
-from watch.line import Connected, Line, Lost, Ready, WatchError
+from watch.line import Line, Lost, WatchError
 from watch.screen import Screen
-from watch.watching import Watching
+from watch.watching import Ready, Watching
 
 WIDE = 170
 PATIENCE = 20.0
@@ -34,6 +32,7 @@ class Wanted:
     key_file: Path | None = None
     once: bool = False
     sound: bool = False
+    insecure: bool = False
 
 
 def watch_board(settings: Settings, wanted: Wanted, out: Console) -> None:
@@ -44,51 +43,50 @@ def watch_board(settings: Settings, wanted: Wanted, out: Console) -> None:
         clock = clock_of(settings)
     except SettingsError as error:
         raise WatchError(f"設定に誤りがあります / {error}") from None
+    # A clock that was moved on purpose is right, and the network's host knows nothing of it.
+    compared = clock if settings.clock_shift is None else None
+    line = Line(url, wanted.agency, key, compared, insecure=wanted.insecure)
     terminal = sys.stdin.isatty() and out.is_terminal and not out.is_dumb_terminal
     with contextlib.suppress(KeyboardInterrupt):  # one of the ways to leave
-        asyncio.run(_watch(url, key, clock, wanted, out, live=terminal and not wanted.once))
-
-
-async def _watch(
-    url: str, key: str, clock: Clock, wanted: Wanted, out: Console, *, live: bool
-) -> None:
-    line = Line(url, wanted.agency, key)
-    try:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                watching = await _first_picture(line, clock)
-        except (Lost, TimeoutError) as error:
-            raise WatchError(
-                f"{url} につながりません / cannot reach {url} ({error or 'timeout'})"
-            ) from None
-        if live:
-            await Screen(line, watching, clock, out, sound=wanted.sound).run(sys.stdin.fileno())
+        if terminal and not wanted.once:
+            asyncio.run(_live(line, clock, out, sound=wanted.sound))
         else:
-            # What is piped has no edge: nothing is left out of it.
-            width = out.width if out.is_terminal else WIDE
-            plain = Console(
-                file=out.file, width=width, color_system=None, highlight=False, legacy_windows=False
-            )
-            plain.print(drawing.once(watching, clock.now(), width))
+            asyncio.run(_once(line, url, clock, out))
+
+
+async def _live(line: Line, clock: Clock, out: Console, *, sound: bool) -> None:
+    try:
+        await Screen(line, clock, out, sound=sound).run(sys.stdin.fileno())
     finally:
         await line.close()
 
 
+async def _once(line: Line, url: str, clock: Clock, out: Console) -> None:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            watching = await _first_picture(line, clock)
+    except (Lost, TimeoutError) as error:
+        raise WatchError(
+            f"{url} につながりません / cannot reach {url} ({error or 'timeout'})"
+        ) from None
+    finally:
+        await line.close()
+    # What is piped has no edge: nothing is left out of it.
+    width = out.width if out.is_terminal else WIDE
+    plain = Console(
+        file=out.file, width=width, color_system=None, highlight=False, legacy_windows=False
+    )
+    plain.print(drawing.once(watching, clock.now() + watching.ahead, width))
+
+
 async def _first_picture(line: Line, clock: Clock) -> Watching:
     """The board as it stands. Raises Lost and WatchError."""
-    watching = Watching(Names.of_nothing())
+    watching = Watching()
     async with aclosing(line.listen()) as stream:
         async for heard in stream:
-            match heard:
-                case Connected():
-                    watching.names = heard.names
-                case BurningGiven():
-                    watching.hear(heard, clock.ticks())
-                case Ready():
-                    watching.ready()
-                    return watching
-                case _:
-                    pass
+            watching.hear(heard, clock.ticks(), clock.now())
+            if isinstance(heard, Ready):
+                return watching
     raise Lost("the stream ended")
 
 

@@ -4,27 +4,10 @@ anything personal: a screen is seen by whoever passes."""
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from schemas.codes import EscalationState, HandoffKind, HandoffState, Stage
+from schemas.codes import EscalationState, HandoffState
 from schemas.outside import JAPAN
 from schemas.partner import BurningGiven, HandoffGiven
-from watch.board import STATES, URGENCIES, Names, span, until
-
-STAGES = {
-    Stage.AWAITING_RULING: "判定待ち",
-    Stage.OFFERED: "打診中",
-    Stage.IN_CARE: "支援中",
-    Stage.CLOSED: "終結",
-    Stage.CANCELLED: "取消",
-}
-KINDS = {HandoffKind.TRANSFER: "引き継ぎ", HandoffKind.REQUEST: "依頼"}
-ANSWERS = {
-    HandoffState.OFFERED: "返事待ち",
-    HandoffState.ACCEPTED: "受諾",
-    HandoffState.DECLINED: "辞退",
-    HandoffState.EXPIRED: "期限切れ",
-    HandoffState.WITHDRAWN: "取り下げ",
-    HandoffState.COMPLETED: "完了",
-}
+from watch.board import Names, span, until, word
 
 
 def details(
@@ -34,7 +17,7 @@ def details(
     function = names.functions.get(call.function, call.function)
     lines = [
         f"{call.number}  {call.code} {names.reasons.get(call.code, '')}",
-        f"{STATES[call.state]}  {URGENCIES[call.urgency]}  {STAGES[call.stage]}  {function}  "
+        f"{word(call.state)}  {word(call.urgency)}  {word(call.stage)}  {function}  "
         f"{names.district(call)}",
         f"担当  {names.agency(call.custodian)}",
         f"上申  {_moment(call.raised_at)}（{span(now - call.raised_at)}前）  "
@@ -71,7 +54,7 @@ def follows(call: BurningGiven, now: datetime) -> str:
 
 def _handoffs(handoffs: Sequence[HandoffGiven], names: Names, now: datetime) -> Iterator[str]:
     for handoff in handoffs:
-        line = f"{names.agency(handoff.to)}へ{KINDS[handoff.kind]}  {ANSWERS[handoff.state]}"
+        line = f"{names.agency(handoff.to)}へ{word(handoff.kind)}  {word(handoff.state)}"
         if handoff.state is HandoffState.OFFERED and handoff.due_at is not None:
             line += f"  {_moment(handoff.due_at)}まで（{until(handoff.due_at, now).text}）"
         elif handoff.reason is not None:

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len, chop_cells, set_cell_size
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 from schemas.outside import JAPAN
-from watch.board import Row, summary
+from watch.board import Row, span, summary
 from watch.details import details
 from watch.watching import Watching
 
@@ -28,28 +28,26 @@ KEYS = "↑↓ 選ぶ  a 応答  v 助言のみ  Enter 詳しく  ? 説明  q �
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """``rank``: the higher, the sooner it is left out. ``least``: cells that it needs; one that may
-    grow gets more where there is room."""
+    """``rank``: the higher, the sooner it is left out. ``least``: cells that it needs."""
 
     name: str
     title: str
     rank: int
     least: int
-    grows: bool = False
 
 
 COLUMNS = (
     Column("code", "符号", 0, 4),
-    Column("reason", "理由", 2, 22, grows=True),
-    Column("agency", "担当", 4, 14, grows=True),
-    Column("district", "地区", 7, 10, grows=True),
-    Column("urgency", "緊急度", 5, 8),
-    Column("desk", "窓口", 8, 16, grows=True),
-    Column("state", "状態", 3, 6),
-    Column("age", "経過", 6, 10),
-    Column("left", "期限まで", 1, 18),
+    Column("reason", "理由", 7, 16),
+    Column("agency", "担当", 2, 13),
+    Column("district", "地区", 3, 10),
+    Column("urgency", "緊急度", 6, 8),
+    Column("desk", "窓口", 8, 16),
+    Column("state", "状態", 5, 8),
+    Column("age", "経過", 4, 10),
+    Column("left", "期限まで", 1, 15),
 )
-_GROWS_FIRST = ("district", "agency", "desk", "reason")
+_GROWS_FIRST = ("district", "agency", "reason", "desk")
 _ENDS = ("agency", "desk")
 _MARK = 2
 
@@ -63,14 +61,21 @@ def columns_for(width: int, found: Sequence[Row]) -> list[tuple[Column, int]]:
             break
         room -= column.least + (1 if chosen else 0)
         chosen.add(column.name)
-    widths = {c.name: c.least for c in COLUMNS if c.name in chosen}
+    wanted = {c.name: _wanted(c, found) for c in COLUMNS if c.name in chosen}
+    widths = {c.name: min(c.least, wanted[c.name]) for c in COLUMNS if c.name in chosen}
+    room = width - _MARK - sum(widths.values()) - len(widths) + 1
     for name in _GROWS_FIRST:
-        if name in chosen and found:
-            wanted = max(cell_len(row.cells[name].text) for row in found)
-            more = max(0, min(room, wanted - widths[name]))
+        if name in chosen:
+            more = max(0, min(room, wanted[name] - widths[name]))
             widths[name] += more
             room -= more
     return [(c, widths[c.name]) for c in COLUMNS if c.name in chosen]
+
+
+def _wanted(column: Column, found: Sequence[Row]) -> int:
+    return max(
+        cell_len(text) for text in (column.title, *(r.cells[column.name].text for r in found))
+    )
 
 
 def shortened(text: str, width: int, *, ends: bool = False) -> str:
@@ -119,15 +124,16 @@ def heading(watching: Watching, now: datetime, width: int) -> Text:
 def empty(watching: Watching) -> str:
     if not watching.complete:
         return "上申を読んでいます… / reading"
+    if watching.unreadable:
+        return "読める上申はありません / none that can be read"
     return "いま上申はありません / nothing is burning"
 
 
 def once(watching: Watching, now: datetime, width: int) -> Group:
     """The whole board, for paper and pipes."""
     found = watching.rows(now)
-    if not found:
-        return Group(heading(watching, now, width), Text(empty(watching)))
-    return Group(heading(watching, now, width), table(found, None, width))
+    body = table(found, None, width) if found else Text(empty(watching))
+    return Group(heading(watching, now, width), *_warnings(watching, width), body)
 
 
 def live(watching: Watching, now: datetime, width: int, height: int) -> Group:
@@ -142,7 +148,9 @@ def live(watching: Watching, now: datetime, width: int, height: int) -> Group:
         told = details(watching.opened, watching.names, now, watching.handoffs)
         below = [Text(), *(Text(shortened(line, width)) for line in told)]
     foot = _foot(watching, width)
-    top: list[Text] = [heading(watching, now, width), *_link(watching, width)]
+    top: list[Text] = [heading(watching, now, width), *_warnings(watching, width)]
+    if watching.asking and height < len(top) + len(foot) + 3:
+        return Group(*foot)
     if not found:
         return Group(*top, Text(empty(watching)), *below, *foot)
     ids = [row.id for row in found]
@@ -159,17 +167,28 @@ def live(watching: Watching, now: datetime, width: int, height: int) -> Group:
     return Group(*top, drawn, Text(rest, "dim"), *below, *foot)
 
 
-def _link(watching: Watching, width: int) -> list[Text]:
-    if not watching.link:
-        return []
-    words = watching.link
-    if watching.as_of is not None:
-        words += f"（下は {watching.as_of.astimezone(JAPAN):%H:%M:%S} のものです）"
-    return [Text(shortened(words, width), "bold yellow")]
+def _warnings(watching: Watching, width: int) -> list[Text]:
+    told = []
+    if watching.link:
+        told.append(watching.link)
+        if watching.as_of is not None:
+            told[0] += f"（下は {watching.as_of.astimezone(JAPAN):%H:%M:%S} のものです）"
+    if watching.unreadable:
+        told.append(
+            f"読めない上申 {len(watching.unreadable)}件。この端末のつなぐを新しくしてください"
+        )
+    if watching.ahead:
+        side = "遅れて" if watching.ahead > timedelta(0) else "進んで"
+        told.append(f"この端末の時計は {span(abs(watching.ahead))}{side}います。補正しました")
+    return [Text(shortened(words, width), "bold yellow") for words in told]
+
+
+def asked(watching: Watching, width: int) -> list[str]:
+    """The question, in as many lines as it takes: nothing of it may be missing."""
+    return chop_cells(watching.question(), width) if watching.asking else []
 
 
 def _foot(watching: Watching, width: int) -> list[Text]:
-    question = watching.question()
-    if question:
-        return [Text(shortened(question, width), "bold")]
+    if watching.asking:
+        return [Text(line, "bold") for line in asked(watching, width)]
     return [Text(shortened(watching.status, width), "bold"), Text(shortened(KEYS, width), "dim")]

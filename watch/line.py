@@ -1,25 +1,33 @@
 """The line to the network: the stream of escalations, and what is said back. The partner contract."""
 
 import asyncio
+import ipaddress
+import json
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from uuid import UUID, uuid4
 
 import httpx
 from pydantic import TypeAdapter, ValidationError
 
+from runtime.clock import Clock
+from schemas.codes import EscalationState
 from schemas.partner import BurningGiven, HandoffGiven
 from schemas.problems import ProblemCode
 from watch.board import Names
 from watch.event_stream import EventReader
-from watch.watching import Acknowledge
+from watch.watching import Acknowledge, Connected, Heard, Ready, Retrying, Unreadable
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 15.0
 SILENCE = 40.0
 """Seconds without a sign of life after which a stream counts as lost: comments come far sooner."""
 TRIES = 3
+TRUSTED = timedelta(seconds=5)
+"""How far this machine's clock may be from the network's: its ``Date`` is in whole seconds."""
 
 _handoffs = TypeAdapter(tuple[HandoffGiven, ...])
 
@@ -32,48 +40,27 @@ class Lost(Exception):
     """The connection is gone, or the network cannot answer now: trying again may help."""
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
-    """The stream is open. ``names``: as the directory says them now."""
-
-    names: Names
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """Something came that this program does not understand."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Everything up to now was told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Retrying:
-    """The connection is lost and will be tried again."""
-
-    attempt: int
-    pause: float
-
-
-Heard = Connected | BurningGiven | Ready | Unreadable | Retrying
-
-
 class Line:
-    """One agency's connections to the network. Close it."""
+    """One agency's connections to the network. Close it. ``clock``: to be compared with the
+    network's; None where that may not be."""
 
-    def __init__(self, url: str, agency: str, key: str) -> None:
+    def __init__(
+        self, url: str, agency: str, key: str, clock: Clock | None, *, insecure: bool = False
+    ) -> None:
+        """Raises WatchError."""
         self._agency = agency
+        self._clock = clock
         self._resume = ""
         self._pause = FIRST_PAUSE
         self._keys: dict[tuple[UUID, bool], str] = {}
-        try:
-            self._client = httpx.AsyncClient(
-                base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=10.0
-            )
-        except httpx.InvalidURL:
-            raise WatchError(f"URL が読めません / not a URL: {url}") from None
+        # The key goes to nobody but the network: no proxy out of the environment.
+        self._client = httpx.AsyncClient(
+            base_url=_checked(url, insecure),
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=10.0,
+            trust_env=False,
+            verify=ssl.create_default_context(),
+        )
 
     async def close(self) -> None:
         await self._client.aclose()
@@ -107,7 +94,9 @@ class Line:
         complete = False
         timeout = httpx.Timeout(10.0, read=SILENCE)
         try:
+            asked_at = self._clock.now() if self._clock else None
             directory = await self._client.get("/v1/directory")
+            ahead = self._ahead(directory, asked_at)
             self._check(directory)
             async with self._client.stream(
                 "GET", "/v1/escalations", headers=headers, timeout=timeout
@@ -119,10 +108,13 @@ class Line:
                     raise WatchError(
                         "接続先は上申を配信していません / it does not stream escalations"
                     )
-                yield Connected(Names.of(directory.json()))
+                yield Connected(Names.of(directory.json()), not self._resume, ahead)
                 async for chunk in answer.aiter_bytes():
                     for event in reader.feed(chunk):
                         heard = _understood(event.type, event.data)
+                        if isinstance(heard, Ready) and _restored(self._resume, event.id):
+                            self._resume = ""
+                            raise Lost("restored")
                         complete = complete or isinstance(heard, Ready)
                         if heard is not None:
                             yield heard
@@ -136,6 +128,18 @@ class Line:
             raise Lost(type(error).__name__) from None
         except ValueError:
             raise WatchError("名簿が読めません / the directory cannot be read") from None
+
+    def _ahead(self, answer: httpx.Response, asked_at: datetime | None) -> timedelta:
+        """How far the network's clock is ahead of ours, if that cannot be the way of the answer."""
+        if self._clock is None or asked_at is None:
+            return timedelta(0)
+        now = self._clock.now()
+        try:
+            there = parsedate_to_datetime(answer.headers["Date"])
+            fits = asked_at - TRUSTED <= there <= now + TRUSTED
+        except (KeyError, ValueError, TypeError):
+            return timedelta(0)
+        return timedelta(0) if fits else there - now
 
     def _check(self, answer: httpx.Response) -> None:
         status = answer.status_code
@@ -171,7 +175,7 @@ class Line:
             except httpx.HTTPError:
                 answer = None
             if answer is not None and answer.status_code < 500 and answer.status_code != 429:
-                del self._keys[mode]
+                self._keys.pop(mode, None)
                 return _told(wish, answer)
             if attempt + 1 < TRIES:
                 await asyncio.sleep(min(LONGEST_PAUSE, 2.0**attempt))
@@ -197,7 +201,40 @@ def _understood(kind: str, data: str) -> Heard | None:
     try:
         return BurningGiven.model_validate_json(data)
     except ValidationError:
-        return Unreadable()
+        pass
+    try:
+        call = json.loads(data)
+        return Unreadable(str(call["id"]), call.get("state") == EscalationState.RESOLVED)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Unreadable(data, resolved=False)
+
+
+def _restored(known: str, head: str) -> bool:
+    """The network knows less than it knew: it was restored, and its numbers will come again."""
+    return known.isdecimal() and head.isdecimal() and int(head) < int(known)
+
+
+def _checked(url: str, insecure: bool) -> str:
+    """Raises WatchError where the key may not be sent."""
+    try:
+        asked = httpx.URL(url)
+    except httpx.InvalidURL:
+        asked = httpx.URL()
+    if asked.scheme not in ("http", "https") or not asked.host or (asked.port or 0) > 65_535:
+        raise WatchError(f"URL が読めません / not a URL: {url}")
+    if asked.scheme == "http" and not insecure and not _is_this_machine(asked.host):
+        raise WatchError(
+            f"{url} では鍵が暗号化されずに流れます。https:// にするか、承知のうえなら --insecure を"
+            " / the key would travel unencrypted: use https://, or --insecure if you know why"
+        )
+    return url
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _told(wish: Acknowledge, answer: httpx.Response) -> str:
@@ -213,5 +250,5 @@ def _told(wish: Acknowledge, answer: httpx.Response) -> str:
     except (ValueError, AttributeError):
         code, title = "", ""
     if code == ProblemCode.ALREADY_ANSWERED:
-        return f"{number} すでに他の窓口が応答しています"
+        return f"{number} はすでに応答済みです"
     return f"{number} 応答できません: {title or f'HTTP {answer.status_code}'}"

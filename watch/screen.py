@@ -3,32 +3,33 @@
 import asyncio
 import signal
 from collections.abc import Coroutine
+from datetime import datetime
 from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 
 from runtime.clock import Clock
-from schemas.partner import BurningGiven
+from watch.drawing import asked
 from watch.drawing import live as draw
-from watch.line import Connected, Heard, Line, Ready, Retrying, Unreadable
+from watch.line import Line
 from watch.terminal import Keyboard, key_by_key, read_keys
-from watch.watching import Acknowledge, Quit, ReadHandoffs, Watching, Wish
+from watch.watching import Acknowledge, Heard, Quit, ReadHandoffs, Watching, Wish
 
-_ESCAPE_ALONE = 0.05
+_ESCAPE_ALONE = 0.3
+"""Seconds after which an Esc was the key: over a slow line, the rest of an arrow comes late."""
 _FRAME = 0.03
 
 
 class Screen:
-    def __init__(
-        self, line: Line, watching: Watching, clock: Clock, out: Console, *, sound: bool
-    ) -> None:
+    def __init__(self, line: Line, clock: Clock, out: Console, *, sound: bool) -> None:
         self._line = line
-        self._watching = watching
+        self._watching = Watching()
         self._clock = clock
         self._out = out
         self._sound = sound
         self._keyboard = Keyboard()
+        self._settling: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
         self._done = asyncio.Event()
         self._at_work: set[asyncio.Task[None]] = set()
@@ -72,9 +73,9 @@ class Screen:
             self._watching.pass_time(self._clock.ticks())
             self._wish(self._watching.refresh())
             width, height = self._out.size
-            live.update(draw(self._watching, self._clock.now(), width, height), refresh=True)
+            live.update(draw(self._watching, self._now(), width, height), refresh=True)
             await asyncio.sleep(_FRAME)
-            now = self._clock.now()
+            now = self._now()
             try:
                 async with asyncio.timeout(1.0 - now.microsecond / 1_000_000):
                     await self._changed.wait()
@@ -84,23 +85,12 @@ class Screen:
     # -- the network -------------------------------------------------------------------------------
 
     def _hear(self, heard: Heard) -> None:
-        watching = self._watching
-        match heard:
-            case Connected():
-                watching.names = heard.names
-            case BurningGiven():
-                if watching.hear(heard, self._clock.ticks()) and self._sound:
-                    self._out.bell()
-            case Ready():
-                watching.ready()
-            case Unreadable():
-                watching.status = "読めない知らせが届きました。この端末のつなぐを新しくしてください"
-            case Retrying():
-                watching.as_of = watching.as_of or self._clock.now()
-                watching.link = (
-                    f"接続が切れました、再接続中（{heard.attempt}回目、次は {heard.pause:.0f}秒後）"
-                )
+        if self._watching.hear(heard, self._clock.ticks(), self._now()) and self._sound:
+            self._out.bell()
         self._changed.set()
+
+    def _now(self) -> datetime:
+        return self._clock.now() + self._watching.ahead
 
     # -- the keyboard ------------------------------------------------------------------------------
 
@@ -109,16 +99,22 @@ class Screen:
         if not typed:
             self._done.set()  # the terminal was closed
             return
+        if self._settling is not None:
+            self._settling.cancel()
         self._press(self._keyboard.feed(typed))
         if self._keyboard.undecided:
-            asyncio.get_running_loop().call_later(_ESCAPE_ALONE, self._settle)
+            loop = asyncio.get_running_loop()
+            self._settling = loop.call_later(_ESCAPE_ALONE, self._settle)
 
     def _settle(self) -> None:
         self._press(self._keyboard.settle())
 
     def _press(self, keys: list[str]) -> None:
+        width, height = self._out.size
         for key in keys:
-            self._wish(self._watching.press(key, self._clock.now()))
+            # Nobody answers yes to what the window has no room for.
+            if key != "y" or len(asked(self._watching, width)) <= height:
+                self._wish(self._watching.press(key, self._now()))
         self._changed.set()
 
     def _wish(self, wish: Wish | None) -> None:
@@ -126,7 +122,6 @@ class Screen:
             case Quit():
                 self._done.set()
             case Acknowledge():
-                self._watching.status = f"{wish.call.number} 送っています…"
                 self._start(self._acknowledge(wish))
             case ReadHandoffs():
                 self._start(self._read(wish))
@@ -134,7 +129,7 @@ class Screen:
                 pass
 
     async def _acknowledge(self, wish: Acknowledge) -> None:
-        self._watching.status = await self._line.acknowledge(wish)
+        self._watching.answered(wish, await self._line.acknowledge(wish))
         self._changed.set()
 
     async def _read(self, wish: ReadHandoffs) -> None:

@@ -3,7 +3,7 @@ Pure: no terminal, no network; ``ticks`` are seconds of a clock that nobody sets
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
@@ -23,6 +23,41 @@ class Key(StrEnum):
 
 
 KEYS = {"k": Key.UP, "j": Key.DOWN, "\r": Key.ENTER, "\n": Key.ENTER}
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A stream is open. ``names``: as the directory says them now. ``whole``: the picture that follows
+    is all there is; otherwise it is what changed since. ``ahead``: of the network's clock, where this
+    machine's must be corrected."""
+
+    names: Names
+    whole: bool
+    ahead: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An escalation that this program does not understand. ``id``: as far as it has one."""
+
+    id: str
+    resolved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """Everything up to now was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """The connection is lost and will be tried again."""
+
+    attempt: int
+    pause: float
+
+
+Heard = Connected | BurningGiven | Ready | Unreadable | Retrying
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,29 +85,62 @@ Wish = Quit | Acknowledge | ReadHandoffs
 
 @dataclass
 class Watching:
-    """``complete``: the first picture is. ``link``: what is wrong with the connection, in words;
-    empty if nothing. ``as_of``: when it was lost."""
+    """``complete``: the picture is. ``unreadable``: calls that are not on the board. ``ahead``: how far
+    the network's clock is. ``link``: what is wrong with the connection, in words; empty if nothing.
+    ``as_of``: when it was lost. ``under_way``: calls whose acknowledgement nobody has answered yet."""
 
-    names: Names
+    names: Names = field(default_factory=Names)
     calls: dict[UUID, BurningGiven] = field(default_factory=dict)
+    unreadable: set[str] = field(default_factory=set)
     complete: bool = False
+    ahead: timedelta = timedelta(0)
     link: str = ""
     as_of: datetime | None = None
     status: str = ""
     selected: UUID | None = None
     asking: Acknowledge | None = None
+    under_way: set[UUID] = field(default_factory=set)
     opened: BurningGiven | None = None
     handoffs: Sequence[HandoffGiven] | str = ""
     helping: bool = False
     _place: int = 0
     _resolved: dict[UUID, float] = field(default_factory=dict)
+    _unconfirmed: set[UUID] = field(default_factory=set)  # known from before this whole picture
 
     # -- what comes from the network ---------------------------------------------------------------
 
-    def hear(self, call: BurningGiven, ticks: float) -> bool:
-        """An escalation as it stands now. True if somebody should look up: a desk was called."""
+    def hear(self, heard: Heard, ticks: float, now: datetime) -> bool:
+        """True if somebody should look up: a desk was called."""
+        match heard:
+            case Connected():
+                self.names, self.ahead = heard.names, heard.ahead
+                if heard.whole:
+                    self.complete = False
+                    self.unreadable.clear()
+                    self._unconfirmed = set(self.calls)
+            case BurningGiven():
+                return self._stands(heard, ticks)
+            case Unreadable():
+                (self.unreadable.discard if heard.resolved else self.unreadable.add)(heard.id)
+            case Ready():
+                for gone in self._unconfirmed:
+                    del self.calls[gone]
+                self._unconfirmed.clear()
+                self.complete = True
+                self.link, self.as_of = "", None
+            case Retrying():
+                lost = "接続が切れました" if self.complete else "まだつながりません"
+                self.as_of = self.as_of or (now if self.complete else None)
+                self.link = f"{lost}、再接続中（{heard.attempt}回目、次は {heard.pause:.0f}秒後）"
+        return False
+
+    def _stands(self, call: BurningGiven, ticks: float) -> bool:
+        """An escalation as it stands now."""
+        self.unreadable.discard(str(call.id))
         known = self.calls.get(call.id)
-        if known is not None and known.change >= call.change:
+        if call.id in self._unconfirmed:
+            self._unconfirmed.discard(call.id)  # a restored network counts its changes anew
+        elif known is not None and known.change >= call.change:
             return False
         if call.state is EscalationState.RESOLVED:
             if known is None:
@@ -84,16 +152,13 @@ class Watching:
         raised = call.state is EscalationState.RAISED
         return self.complete and raised and (known is None or call.level > known.level)
 
-    def ready(self) -> None:
-        self.complete = True
-        self.link = ""
-        self.as_of = None
-
     def pass_time(self, ticks: float) -> None:
         """What was resolved a moment ago leaves the board."""
         for call, since in list(self._resolved.items()):
             if ticks - since >= LINGERS:
-                del self._resolved[call], self.calls[call]
+                del self._resolved[call]
+                self._unconfirmed.discard(call)
+                self.calls.pop(call, None)
 
     def rows(self, now: datetime) -> list[Row]:
         """Newest first. Whichever was selected stays selected, and if it is gone, whatever came
@@ -149,7 +214,7 @@ class Watching:
         newest = self.calls.get(self.opened.id)
         if newest is None:
             self.opened = None
-        elif newest.change > self.opened.change:
+        elif newest.change != self.opened.change:
             self.opened = newest
             return ReadHandoffs(newest)
         return None
@@ -160,21 +225,33 @@ class Watching:
         return ReadHandoffs(call)
 
     def _ask(self, wish: Acknowledge) -> None:
-        if wish.call.state is EscalationState.RESOLVED:
-            self.status = f"{wish.call.number} は解決しました"
-            return
-        self.asking = wish
-        self.status = ""
+        call = wish.call
+        if call.id in self.under_way:
+            self.status = f"{call.number} 送っています…"
+        elif call.state is EscalationState.RESOLVED:
+            self.status = f"{call.number} は解決しました"
+        elif call.state is EscalationState.ACKNOWLEDGED:
+            self.status = f"{call.number} はすでに応答済みです"
+        else:
+            self.asking = wish
+            self.status = ""
 
     def _answer(self, key: str) -> Wish | None:
         wish = self.asking
-        if key == "y":
+        if key == "y" and wish is not None:
             self.asking = None
+            self.under_way.add(wish.call.id)
+            self.status = f"{wish.call.number} 送っています…"
             return wish
         if key in ("n", "q", Key.ESCAPE):
             self.asking = None
             self.status = "やめました"
         return None
+
+    def answered(self, wish: Acknowledge, told: str) -> None:
+        """What came of an acknowledgement."""
+        self.under_way.discard(wish.call.id)
+        self.status = told
 
     def question(self) -> str:
         """What is asked before anything is changed; empty if nothing is."""

@@ -5,6 +5,8 @@ import signal
 import socket
 import subprocess
 import sys
+import time
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.clock import shift
 from schemas.problems import ProblemCode, Refusal
 from tests.network import eventually
 from tests.seen_at_once.watch_calls import ACall, a_call
@@ -50,11 +53,11 @@ def watch(home: Path) -> Iterator[Board]:
         )
 
 
-def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Without a terminal."""
     return subprocess.run(
         [sys.executable, "-m", "services.cli", "watch", *arguments],
-        env={**os.environ, "TSUNAGU_HOME": str(home), "COLUMNS": "300"},
+        env={**os.environ, "TSUNAGU_HOME": str(home), "COLUMNS": "300", **environment},
         cwd=REPOSITORY,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -73,7 +76,7 @@ def test_a_call_is_on_the_board_as_soon_as_it_is_raised(
     board = watch()
     board.sees("いま上申はありません")
     network.happens(called("E07").due_in(minutes=12, seconds=30))
-    text = board.sees("E07", "残り 12分", "上申中 1件")
+    text = board.sees("E07", "残り 12分", "応答待ち 1件")
     assert "拠点の閉所中" in text
     assert "緊急" in text
 
@@ -82,13 +85,13 @@ def test_the_time_left_runs(network: SmallNetwork, watch: Board) -> None:
     board = watch()
     board.sees("いま上申はありません")
     network.happens(called().due_in(seconds=4))
-    first = board.sees("間近 残り 0分")
+    first = board.sees("間近 0分")
     board.until(lambda text: "間近" in text and _left(text) != _left(first), "time that runs")
     board.sees("期限超過 1件")
 
 
 def _left(text: str) -> str:
-    return text.partition("間近 残り ")[2][:5]
+    return text.partition("間近 ")[2][:5]
 
 
 def test_what_is_answered_elsewhere_changes_and_what_is_resolved_leaves(
@@ -97,11 +100,11 @@ def test_what_is_answered_elsewhere_changes_and_what_is_resolved_leaves(
     call = called()
     network.happens(call)
     board = watch()
-    board.sees("E07", "上申中 1件")
+    board.sees("E07", "応答待ち 1件")
     network.happens(call.acknowledged())
-    board.sees("上申中 0件  対応中 1件")
+    board.sees("応答待ち 0件  応答あり 1件")
     network.happens(call.acknowledged().resolved())
-    board.sees("解決済み", "対応中 0件")
+    board.sees("解決済み", "応答あり 0件")
     board.sees("いま上申はありません")
 
 
@@ -130,9 +133,8 @@ def test_without_sound_nothing_rings(network: SmallNetwork, watch: Board) -> Non
 def test_a_news_that_nobody_can_read_is_told(network: SmallNetwork, watch: Board) -> None:
     board = watch()
     board.sees("いま上申はありません")
-    eventually(lambda: len(network.resumed) == 2, 10, "the live stream")
     network.says(b"event: of-tomorrow\ndata: {}\n\n" + b"event: escalation\ndata: {}\n\n")
-    board.sees("読めない知らせ")
+    board.sees("読めない上申 1件")
     network.happens(called())
     board.sees("E07")
 
@@ -180,7 +182,46 @@ def test_that_somebody_was_faster_is_told(network: SmallNetwork, watch: Board) -
     board = watch()
     board.until(lambda _: board.selected(), "a row selected")
     board.types("ay")
-    board.sees("すでに他の窓口が応答しています")
+    board.sees("はすでに応答済みです")
+
+
+def test_the_same_answer_twice_is_sent_once(network: SmallNetwork, watch: Board) -> None:
+    network.happens(called())
+    network.slow = 1.0
+    board = watch()
+    board.until(lambda _: board.selected(), "a row selected")
+    board.types("ayay")
+    board.sees("応答し、担当を引き受けました")
+    assert len(network.posts) == 1
+    board.types("q")
+    assert board.ends() == 0
+
+
+def test_a_yes_counts_only_where_its_question_can_be_seen(
+    network: SmallNetwork, watch: Board
+) -> None:
+    network.happens(called())
+    board = watch(height=1, width=40)
+    board.sees("つなぐ 見張り  応答待ち 1件")
+    board.types("a")
+    board.sees("E07 に応答し")
+    board.types("y")
+    time.sleep(0.5)
+    assert network.posts == []
+    board.resized(3, 40)
+    board.sees("よろしいですか")
+    board.types("y")
+    eventually(lambda: network.posts, 10, "acknowledged")
+
+
+def test_an_arrow_that_comes_in_pieces_is_no_letter(network: SmallNetwork, watch: Board) -> None:
+    network.happens(called())
+    board = watch()
+    board.until(lambda _: board.selected(), "a row selected")
+    board.types("\x1b")
+    time.sleep(0.15)
+    board.types("[A?")
+    board.sees("any key goes back")
 
 
 def test_any_other_refusal_is_told_in_its_own_words(network: SmallNetwork, watch: Board) -> None:
@@ -251,7 +292,7 @@ def test_enter_shows_who_was_asked_until_when_and_what_follows(
     board = watch()
     board.until(lambda _: board.selected(), "a row selected")
     board.types("\r")
-    board.sees(call.number, "サポートセンターいちょうへ引き継ぎ  返事待ち", "残り 7分")
+    board.sees(call.number, "サポートセンターいちょうへ引き継ぎ（担当が移る）  打診中", "残り 7分")
     board.sees("応答がなければ、次の窓口")
     board.types("\x1b")
     board.sees_no_more("応答がなければ、次の窓口")
@@ -270,7 +311,6 @@ def test_a_lost_connection_is_told_and_found_again_without_a_hole(
     network.happens(called("E01", 1))
     board = watch()
     board.sees("E01")
-    eventually(lambda: len(network.resumed) == 2, 10, "the live stream")
     newest = network.happens(called("E02", 2))
     board.sees("E02")
     network.stop()
@@ -281,6 +321,47 @@ def test_a_lost_connection_is_told_and_found_again_without_a_hole(
     board.sees_no_more("接続が切れました")
     assert network.resumed[-1] == str(newest.change)
     assert network.resumed[0] is None
+    assert None not in network.resumed[1:]
+
+
+def test_a_restored_network_is_read_anew(network: SmallNetwork, watch: Board) -> None:
+    first = called("E01", 1)
+    network.happens(first)
+    network.happens(called("E02", 2))
+    network.happens(first.acknowledged())
+    board = watch()
+    board.sees("応答待ち 1件  応答あり 1件")
+    network.stop()
+    network.restored(1)
+    network.happens(called("E03", 3))
+    network.start()
+    board.sees("E01", "E03", "応答待ち 2件  応答あり 0件")
+    board.sees_no_more("E02")
+    assert network.resumed[-2:] == ["3", None]
+
+
+def test_a_network_that_is_not_there_yet_is_waited_for(network: SmallNetwork, watch: Board) -> None:
+    network.happens(called())
+    network.stop()
+    board = watch()
+    board.sees("まだつながりません、再接続中", "上申を読んでいます")
+    network.start()
+    board.sees("E07")
+    board.sees_no_more("まだつながりません")
+
+
+def test_the_time_left_is_that_of_the_networks_clock(network: SmallNetwork, watch: Board) -> None:
+    network.ahead = 200
+    network.happens(called().due_in(minutes=12, seconds=30))
+    watch().sees("残り 9分", "この端末の時計は 3分遅れています")
+
+
+def test_a_clock_that_was_moved_on_purpose_stays(network: SmallNetwork, home: Path) -> None:
+    shift(home / "moved", 200)
+    network.happens(called().due_in(minutes=12, seconds=30))
+    done = run(home, TSUNAGU_CLOCK_SHIFT=str(home / "moved"))
+    assert "残り 9分" in done.stdout
+    assert "時計は" not in done.stdout
 
 
 def test_a_network_that_cannot_answer_for_a_while_is_waited_for(
@@ -288,7 +369,6 @@ def test_a_network_that_cannot_answer_for_a_while_is_waited_for(
 ) -> None:
     board = watch()
     board.sees("いま上申はありません")
-    eventually(lambda: len(network.resumed) == 2, 10, "the live stream")
     network.refusal = ProblemCode.UNAVAILABLE
     network.stop()
     network.start()
@@ -303,7 +383,6 @@ def test_a_picture_that_broke_off_is_asked_for_again(network: SmallNetwork, watc
     newest = network.happens(called("E01", 1))
     board = watch()
     board.sees("E01")
-    eventually(lambda: len(network.resumed) == 2, 10, "the live stream")
     network.stop()
     network.happens(called("E02", 2))
     network.happens(called("E03", 3))
@@ -347,7 +426,7 @@ def test_the_terminal_is_as_before_however_one_leaves(
 def test_the_board_fits_the_terminal(network: SmallNetwork, watch: Board, width: int) -> None:
     network.happens(called().due_in(minutes=-3))
     board = watch(width=width)
-    text = board.sees("期限超過 3分", "E07")
+    text = board.sees("超過 3分", "E07")
     assert ("夜間休日当番" in text) == (width == 160)
 
 
@@ -374,11 +453,25 @@ def test_without_a_terminal_the_board_is_printed_once(
     assert "\x1b" not in done.stdout
 
 
+def test_a_call_that_cannot_be_read_is_counted(network: SmallNetwork, home: Path) -> None:
+    told = called().told(1).model_copy(update={"urgency": "of-tomorrow"})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        network.begins = f"event: escalation\ndata: {told.model_dump_json()}\n\n".encode()
+    assert "読めない上申 1件" in run(home).stdout
+
+
+def test_the_key_goes_to_no_proxy(network: SmallNetwork, home: Path) -> None:
+    network.happens(called())
+    proxy = {"http_proxy": free_url(), "all_proxy": free_url(), "no_proxy": ""}
+    assert "E07" in run(home, **proxy).stdout
+
+
 def test_once_in_a_terminal_prints_and_ends(network: SmallNetwork, watch: Board) -> None:
     network.happens(called())
     board = watch("--once", width=80)
     assert board.ends() == 0
-    board.sees("E07", "上申中 1件")
+    board.sees("E07", "応答待ち 1件")
     assert "?1049" not in board.screen.modes
 
 
@@ -411,7 +504,9 @@ def free_url() -> str:
         ((), ProblemCode.NOT_INVOLVED, "core は見張りを見られません（403）"),
         ((), ProblemCode.UNAVAILABLE, "HTTP 503"),
         ((), ProblemCode.NOT_FOUND, "HTTP 404"),
-        (("--url", "nonsense"), None, "cannot reach nonsense"),
+        (("--url", "nonsense"), None, "not a URL"),
+        (("--url", "http://127.0.0.1:99999"), None, "not a URL"),
+        (("--url", "http://tsunagu.example"), None, "--insecure"),
         (("--url", free_url()), None, "つながりません"),
         (("--key-file", "nothing-there"), None, "cannot read the key file"),
     ],

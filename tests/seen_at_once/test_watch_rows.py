@@ -12,7 +12,7 @@ from tests.seen_at_once.watch_calls import DIRECTORY, NAMES, NOW, ACall, a_call
 from watch.board import Names, Row, rows, span, summary
 from watch.details import details
 from watch.drawing import COLUMNS, columns_for, live, once, shortened, window
-from watch.watching import Watching
+from watch.watching import Ready, Unreadable, Watching
 
 
 def row(call: ACall) -> dict[str, str]:
@@ -23,8 +23,8 @@ def row(call: ACall) -> dict[str, str]:
 def board(*calls: ACall) -> Watching:
     watching = Watching(NAMES)
     for change, call in enumerate(calls, 1):
-        watching.hear(call.told(change), 0)
-    watching.ready()
+        watching.hear(call.told(change), 0, NOW)
+    watching.hear(Ready(), 0, NOW)
     return watching
 
 
@@ -48,7 +48,7 @@ def test_a_call_is_told_in_the_wards_words() -> None:
         "district": "本富士地区",
         "urgency": "緊急",
         "desk": "基幹 夜間休日当番 1段目",
-        "state": "上申中",
+        "state": "応答待ち",
         "age": "5分",
         "left": "残り 15分",
     }
@@ -60,7 +60,7 @@ def test_an_undecided_district_names_its_candidates() -> None:
 
 
 def test_a_call_in_hand_says_so() -> None:
-    assert row(a_call().acknowledged())["state"] == "対応中"
+    assert row(a_call().acknowledged())["state"] == "応答あり"
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_a_call_in_hand_says_so() -> None:
         ({"hours": 1, "minutes": 5}, "残り 1時間05分"),
         ({"minutes": 12, "seconds": 59}, "残り 12分"),
         ({"minutes": 5}, "残り 5分"),
-        ({"minutes": 4, "seconds": 59}, "間近 残り 4分59秒"),
-        ({"seconds": 1}, "間近 残り 0分01秒"),
-        ({"seconds": 0}, "期限超過 0秒"),
-        ({"minutes": -3}, "期限超過 3分"),
-        ({"days": -1, "hours": -1}, "期限超過 1日1時間"),
+        ({"minutes": 4, "seconds": 59}, "間近 4分59秒"),
+        ({"seconds": 1}, "間近 0分01秒"),
+        ({"seconds": 0}, "超過 0秒"),
+        ({"minutes": -3}, "超過 3分"),
+        ({"days": -1, "hours": -1}, "超過 1日1時間"),
     ],
 )
 def test_the_time_left_is_told_in_words(due: dict[str, float], words: str) -> None:
@@ -128,8 +128,8 @@ def test_the_newest_call_is_on_top() -> None:
 def test_the_heading_counts_who_waits_and_what_is_overdue() -> None:
     calls = [a_call(), a_call().due_in(minutes=-1), a_call().acknowledged(), a_call().resolved()]
     told = [c.told(1) for c in calls]
-    assert summary(told, NOW) == "上申中 2件  対応中 1件  期限超過 1件"
-    assert summary(told[:1], NOW) == "上申中 1件  対応中 0件"
+    assert summary(told, NOW) == "応答待ち 2件  応答あり 1件  期限超過 1件"
+    assert summary(told[:1], NOW) == "応答待ち 1件  応答あり 0件"
 
 
 def test_an_empty_board_says_that_nothing_burns() -> None:
@@ -156,14 +156,14 @@ def test_no_line_is_wider_than_the_terminal_and_every_row_is_one_line(width: int
 @pytest.mark.parametrize("width", [60, 80, 120, 160])
 def test_what_must_not_be_missed_is_there_at_any_width(width: int) -> None:
     told = "\n".join(printed(board(*MANY), width))
-    assert "期限超過 3分" in told
+    assert "超過 3分" in told
     assert "E01" in told
-    assert "上申中" in told
+    assert "応答待ち" in told
 
 
 def test_eighty_columns_leave_out_what_matters_least() -> None:
     names = [c.name for c, _ in columns_for(80, rows([], NAMES, NOW))]
-    assert names == ["code", "reason", "agency", "urgency", "state", "left"]
+    assert names == ["code", "agency", "district", "urgency", "state", "age", "left"]
     assert [c.name for c, _ in columns_for(160, [])] == [c.name for c in COLUMNS]
 
 
@@ -173,15 +173,15 @@ def test_full_width_characters_stay_in_line(width: int) -> None:
     place = cell_len(head[: head.index("状態")])
     for line in body:
         before = next(line[:n] for n in range(len(line) + 1) if cell_len(line[:n]) == place)
-        assert line[len(before) :].startswith(("上申中", "対応中"))
+        assert line[len(before) :].startswith(("応答待ち", "応答あり"))
 
 
 def test_two_agencies_that_differ_at_the_end_are_told_apart_when_short() -> None:
     motofuji, tomisaka = (
-        shortened(NAMES.agencies[a], 14, ends=True) for a in ("anshin-motofuji", "anshin-tomisaka")
+        shortened(NAMES.agencies[a], 13, ends=True) for a in ("anshin-motofuji", "anshin-tomisaka")
     )
     assert motofuji != tomisaka
-    assert max(cell_len(motofuji), cell_len(tomisaka)) <= 14
+    assert max(cell_len(motofuji), cell_len(tomisaka)) <= 13
 
 
 @given(
@@ -216,6 +216,26 @@ def test_a_board_longer_than_the_screen_says_how_many_are_not_shown(
     rest = next(line for line in lines if "ほかに" in line)
     shown = sum(line.startswith(("> E07", "  E07")) for line in lines)
     assert rest.strip() == f"ほかに上に 0件、下に {50 - shown}件"
+
+
+@pytest.mark.parametrize("height", [0, 12])
+def test_calls_that_cannot_be_read_are_counted(height: int) -> None:
+    watching = board()
+    watching.hear(Unreadable("one", resolved=False), 0, NOW)
+    told = "\n".join(printed(watching, 80, height))
+    assert "読めない上申 1件" in told
+    assert "いま上申はありません" not in told
+
+
+@pytest.mark.parametrize("width", [40, 100])
+@pytest.mark.parametrize("height", [2, 3, 4, 5, 6, 7, 24])
+def test_the_whole_question_is_on_the_smallest_screen(height: int, width: int) -> None:
+    watching = board(*MANY)
+    watching.press("j", NOW)
+    watching.press("a", NOW)
+    lines = printed(watching, width, height)
+    assert len(lines) <= height
+    assert watching.question() in "".join(lines)
 
 
 def test_the_details_say_who_was_asked_and_what_follows() -> None:

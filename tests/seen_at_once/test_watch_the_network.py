@@ -17,22 +17,22 @@ def test_the_core_centre_sees_a_call_and_takes_the_case_from_its_terminal(tmp_pa
         anshin = network.partner("anshin-motofuji")
         submitted = anshin.posts(a_referral())
         assert anshin.escalates(submitted.number, "E01").status == 201
-        board.sees("E01", "高齢者あんしん相談センター本富士", "上申中 1件", "残り 14分")
+        board.sees("E01", "高齢者あんしん相談センター本富士", "応答待ち 1件", "残り 14分")
 
         network.move_clock(timedelta(minutes=12))
-        board.sees("間近 残り 2分")
+        board.sees("間近 2分")
 
         board.types("\r")
-        board.sees(submitted.number, "サポートセンターいちょうへ引き継ぎ  返事待ち")
+        board.sees(submitted.number, "サポートセンターいちょうへ引き継ぎ（担当が移る）  打診中")
         board.types("a")
         board.sees("担当を引き受けます。よろしいですか")
         board.types("y")
-        board.sees("応答し、担当を引き受けました", "上申中 0件  対応中 1件")
+        board.sees("応答し、担当を引き受けました", "応答待ち 0件  応答あり 1件")
         taken = anshin.reads(submitted.number).body
         assert taken["custodian"] == "core"
 
         board.types("ay")
-        board.sees("すでに他の窓口が応答しています")
+        board.sees("はすでに応答済みです")
 
         network.kill("intake")
         board.sees("接続が切れました、再接続中")

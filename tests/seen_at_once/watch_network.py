@@ -6,6 +6,7 @@ import json
 import queue
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -22,7 +23,8 @@ _END = b""
 class SmallNetwork:
     """``resumed``: the ``Last-Event-ID`` of every stream that was opened. ``answers``: what the next
     POSTs get, as statuses and bodies; then each is granted. ``posts``: path, body and idempotency
-    key of each. ``breaks_off``: the next stream does, after the first, newest, event."""
+    key of each, given after ``slow`` seconds. ``breaks_off``: the next stream does, after the first,
+    newest, event. ``ahead``: seconds, of its clock. ``begins``: what every stream begins with."""
 
     def __init__(self) -> None:
         self.resumed: list[str | None] = []
@@ -30,6 +32,8 @@ class SmallNetwork:
         self.answers: list[tuple[int, dict[str, Any]]] = []
         self.refusal: ProblemCode | None = None
         self.breaks_off = False
+        self.slow = self.ahead = 0.0
+        self.begins = b""
         self.handoffs: list[dict[str, Any]] = []
         self.told: list[BurningGiven] = []
         self._streams: list[queue.Queue[bytes]] = []
@@ -76,6 +80,11 @@ class SmallNetwork:
                 stream.put(_event(told))
         return told
 
+    def restored(self, head: int) -> None:
+        """From a copy that knows so many changes; the following ones get the same numbers again."""
+        with self._lock:
+            del self.told[head:]
+
     def says(self, raw: bytes) -> None:
         with self._lock:
             for stream in self._streams:
@@ -84,9 +93,11 @@ class SmallNetwork:
     def stream(self, after: str | None) -> "queue.Queue[bytes]":
         with self._lock:
             self.resumed.append(after)
+            if int(after or 0) > len(self.told):
+                after = None
             stream: queue.Queue[bytes] = queue.Queue()
             newest: dict[UUID, BurningGiven] = {told.id: told for told in self.told}
-            stream.put(b"retry: 50\n\n: hello\n\n")
+            stream.put(b"retry: 50\n\n: hello\n\n" + self.begins)
             picture = [told for told in newest.values() if told.change > int(after or 0)]
             for told in sorted(picture, key=lambda t: -t.change):
                 stream.put(_event(told))
@@ -121,6 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         self.of.posts.append((self.path, body, self.headers.get("Idempotency-Key")))
+        time.sleep(self.of.slow)
         status, answer = self.of.answers.pop(0) if self.of.answers else (200, {})
         if status == 0:  # it came, and nobody says so
             self.connection.shutdown(socket.SHUT_RDWR)
@@ -154,6 +166,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(raw)))
         self.end_headers()
         self.wfile.write(raw)
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string((timestamp or time.time()) + self.of.ahead)
 
     def log_message(self, *_: object) -> None:
         pass
