@@ -22,7 +22,7 @@ from schemas.codes import (
 from schemas.outside import JAPAN
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from schemas.referral import District, LiveClock, Referral
-from services.referral import calls, handoffs, policy
+from services.referral import calls, handoffs, policy, rules
 from services.referral.deciding import (
     Context,
     Decision,
@@ -49,7 +49,7 @@ def decide(state: Referral | None, command: c.Command, context: Context) -> Deci
     after = written[-1][1] if written else state
     if after is None:
         return decision
-    happened = decision + calls.arising(state, decision, after, command, context)
+    happened = decision + rules.arising(state, decision, after, command, context)
     if not happened and isinstance(command.action, c.OfferHandoff):
         return invalid(
             "/to", "空きのある候補がなく、基幹へ上申済みです / nobody to ask; core knows"
