@@ -8,24 +8,22 @@ from uuid import UUID
 
 from litestar import Request, Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from pydantic import ValidationError
 from pydantic_core import to_json
 
 from runtime.broker import NoAnswer
 from runtime.clock import Clock
-from schemas import queries as q
 from schemas.outside import JAPAN
 from schemas.problems import ProblemCode, Refusal, invalid
-from services.intake import admission, responses
+from services.intake import admission, asked, responses
 from services.intake.authentication import Agencies
 from services.intake.calls import CALLS, Call
 from services.intake.desk import NOT_INVOLVED, UNAVAILABLE, Desk, Posted
 from services.intake.directory import directory
-from services.intake.following import Board, Following, Inbox, asked_of_board
+from services.intake.following import Board, Following, Inbox
 from services.intake.gateway import Gateway
 from services.intake.key_store import KeyStoreFailed
 from services.intake.metrics import Metrics
-from services.intake.streams import EVENT_STREAM, Streams, last_event_id
+from services.intake.streams import EVENT_STREAM, Streams
 from wards.model import Ward
 
 Http = Request[Any, Any, Any]
@@ -153,44 +151,39 @@ class Api:
         return _found(body)
 
     async def _list(self, request: Http, agency: str) -> Response[bytes]:
-        asked: dict[str, Any] = dict(request.query_params)
-        asked["before"] = asked.pop("after", None)
-        try:
-            question = q.ListReferrals.model_validate({**asked, "agency": agency})
-        except ValidationError as error:
-            return responses.refused(_bad_query(error))
+        question = asked.asked_of_list(agency, dict(request.query_params))
+        if isinstance(question, Refusal):
+            return responses.refused(question)
         told = await self._gateway.ask("referral", "list", question)
         return responses.json_response(to_json(told.body))
 
     async def _escalations(self, request: Http, agency: str) -> Response[bytes]:
-        try:
-            question = asked_of_board(agency, dict(request.query_params))
-        except ValidationError as error:
-            return responses.refused(_bad_query(error))
-        except KeyError:
-            return responses.refused(_bad_query_of("state"))
+        question = asked.asked_of_board(agency, dict(request.query_params))
+        if isinstance(question, Refusal):
+            return responses.refused(question)
         if _wants_stream(request):
             return await self._stream(request, agency, lambda last: Board(question, last))
         told = await self._gateway.ask("referral", "escalations", question)
         return _found(told.body if told.found else None)
 
     async def _inbox(self, request: Http, agency: str) -> Response[bytes]:
-        try:
-            question = q.ReadInbox.model_validate({**request.query_params, "agency": agency})
-        except ValidationError as error:
-            return responses.refused(_bad_query(error))
+        question = asked.asked_of_inbox(agency, dict(request.query_params))
+        if isinstance(question, Refusal):
+            return responses.refused(question)
         if _wants_stream(request):
             after = question.after
             return await self._stream(
                 request, agency, lambda last: Inbox(agency, after if last is None else last)
             )
         told = await self._gateway.ask("delivery", "inbox", question)
+        if question.after > told.body["head"]:
+            return responses.refused(asked.beyond_inbox(told.body["head"]))
         return responses.json_response(to_json(told.body))
 
     async def _stream(
         self, request: Http, agency: str, following: Callable[[int | None], Following]
     ) -> Response[bytes]:
-        last = last_event_id(request.headers.get("last-event-id"))
+        last = asked.last_event_id(request.headers.get("last-event-id"))
         if isinstance(last, Refusal):
             return responses.refused(last)
         key = request.headers.get("authorization")
@@ -246,16 +239,6 @@ def _found(body: dict[str, Any] | None) -> Response[bytes]:
     if body is None:
         return responses.refused(NOT_INVOLVED)
     return responses.json_response(to_json(body))
-
-
-def _bad_query(error: ValidationError) -> Refusal:
-    names = {str(fault["loc"][0]) for fault in error.errors(include_input=False)}
-    # As the partner knows it.
-    return _bad_query_of(*sorted("after" if name == "before" else name for name in names))
-
-
-def _bad_query_of(*names: str) -> Refusal:
-    return invalid("", f"検索条件が正しくありません / not a valid query: {', '.join(names)}")
 
 
 def _wants_stream(request: Http) -> bool:

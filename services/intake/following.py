@@ -6,29 +6,28 @@ and moves it. What was read once is told again to nobody but to whoever begins a
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from pydantic_core import to_json
 
 from schemas import queries as q
 from schemas.base import JsonObject
-from schemas.codes import EscalationState
 
 Ask = Callable[[str, str, q.ListEscalations | q.ReadInbox], Awaitable[q.Told]]
 
 PAGE = 100
-STATES: dict[str, tuple[EscalationState, ...]] = {
-    "open": (EscalationState.RAISED, EscalationState.ACKNOWLEDGED),
-    "raised": (EscalationState.RAISED,),
-    "acknowledged": (EscalationState.ACKNOWLEDGED,),
-    "resolved": (EscalationState.RESOLVED,),
-    "all": tuple(EscalationState),
-}
-"""What a partner may ask for, and the states that it means."""
 
 
 class NotTold(Exception):
     """The service that knows does not tell this agency."""
+
+
+class Beyond(Exception):
+    """The reader stands at a number that its inbox has not come to: the number is wrong, or delivery's
+    database was put back. ``head``: the newest there is."""
+
+    def __init__(self, head: int) -> None:
+        self.head = head
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ class Following(Protocol):
     """The word that says there is more (``schemas.subjects.grew``)."""
 
     async def more(self, ask: Ask) -> Page:
-        """What comes next. Raises NoAnswer, and NotTold; the position is where it was then."""
+        """What comes next. Raises NoAnswer, NotTold and Beyond; the position is where it was then."""
 
 
 class Board:
@@ -55,15 +54,24 @@ class Board:
     The picture is told oldest change first, too: a reader that is cut off in the midst of it goes on
     after the last change that it got, and has missed nothing before. What changes while it is told
     comes after it.
+
+    A filter narrows the picture. Of what comes after it only the code, which never changes: who
+    follows the calls of one custodian has to be told when one gets another.
+
+    What changes are numbered by may be put back, with the deciding service's database: a reader that
+    stands beyond the newest change gets the whole picture anew.
     """
 
     kind = "escalations"
     what = "escalations"
 
     def __init__(self, asked: q.ListEscalations, last_event: int | None) -> None:
-        """``asked``: whose eyes, and the filters; its states are those of the picture."""
+        """``asked``: whose eyes, and the filters of the picture."""
         self._picture = asked.model_copy(update={"limit": PAGE, "before": None})
-        self._changes = self._picture.model_copy(update={"states": ()})
+        self._changes = q.ListEscalations(agency=asked.agency, code=asked.code, limit=PAGE)
+        self._begin_at(last_event)
+
+    def _begin_at(self, last_event: int | None) -> None:
         self._position = last_event or 0
         self._head: int | None = None  # of the journal, when the picture was begun
         self._ready = False
@@ -76,6 +84,9 @@ class Board:
         if self._pages:
             return await self._page_of_picture(ask)
         body = await _told(ask, "referral", "escalations", self._changes, after=self._position)
+        if self._position > body["head"]:
+            self._begin_at(None)
+            return await self._page_of_picture(ask)
         changed = body["items"]
         following = body.get("next")
         if self._ready:
@@ -134,6 +145,8 @@ class Inbox:
     async def more(self, ask: Ask) -> Page:
         body = await _told(ask, "delivery", "inbox", self._asked)
         items: list[JsonObject] = body["items"]
+        if self._asked.after > body["head"]:
+            raise Beyond(body["head"])
         if items:
             self._asked = self._asked.model_copy(update={"after": items[-1]["number"]})
         last = self._asked.after >= body["head"] or not items
@@ -160,19 +173,3 @@ def _escalations(items: list[JsonObject]) -> list[bytes]:
 def _event(name: str, number: int, data: JsonObject) -> bytes:
     """One server-sent event. JSON has no line break outside its strings, and escapes them inside."""
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), to_json(data))
-
-
-def asked_of_board(agency: str, given: dict[str, str]) -> q.ListEscalations:
-    """The question in a query string. Raises pydantic.ValidationError, and KeyError for a ``state``
-    that there is not."""
-    asked: dict[str, Any] = {
-        name: given[name] for name in ("code", "district", "custodian", "limit") if name in given
-    }
-    return q.ListEscalations.model_validate(
-        {
-            **asked,
-            "agency": agency,
-            "states": STATES[given.get("state", "open")],
-            "before": given.get("after"),
-        }
-    )

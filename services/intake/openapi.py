@@ -23,8 +23,8 @@ from schemas.partner import (
 from schemas.problems import ProblemCode
 from schemas.publishing.json_schema import component_schemas
 from schemas.publishing.messages import GIVEN, SENT
+from services.intake.asked import STATES
 from services.intake.calls import CALLS
-from services.intake.following import STATES
 from services.intake.openapi_parts import (
     LAST_EVENT_ID,
     PREFER,
@@ -111,30 +111,46 @@ Individual Numbers (マイナンバー) are never accepted."""
 
 
 _STREAM = (
-    "各イベントの id を Last-Event-ID に付けて開き直せば、抜けも重なりもなく続きから届きます。"
     "15 秒ごとに注釈行で接続を保ち、30 秒受け取らない相手は切ります。"
     "一機関が同時に開けるのは 32 本までで、超えると 429 です。limit は使いません。"
 )
 _STREAM_EN = (
-    "Opened again with the id of an event as Last-Event-ID it goes on from there, nothing missing and "
-    "nothing twice. A comment every 15 s keeps the connection open; a reader that takes nothing for "
-    "30 s is cut off. An agency may have 32 streams open, beyond that it is told 429. limit is not used."
+    "A comment every 15 s keeps the connection open; a reader that takes nothing for 30 s is cut off. "
+    "An agency may have 32 streams open, beyond that it is told 429. limit is not used."
 )
 _BOARD = (
     "基幹、上申の窓口の機関、監査だけが見られます。Accept: text/event-stream では、まず未解決の上申"
     '（state で選べます）を変化の古い順に escalation として送り、ready（data は {"head": 番号}）で'
-    "出揃ったことを告げ、その後は解決も含めすべての変化を送ります。Last-Event-ID があれば、その後の変化から"
-    f"始めます。after は使いません。{_STREAM}\n\n"
+    "出揃ったことを告げ、その後は解決も含めすべての変化を送ります。届くのは、それぞれの上申のそのときの姿です。"
+    "state、district、custodian で絞られるのは最初の一覧だけです。その後の変化は code のほかでは絞らないので、"
+    "担当が替わるなどして条件から外れた上申も届きます。どれを見せるかは受け手が決めてください。"
+    "Last-Event-ID を付けて開き直せば、その後に変わった上申がすべて（code のほかでは絞らずに）届き、続いて ready です。"
+    "Last-Event-ID が最後の変化より先のとき（控えから戻したときなど）と、開いている間に番号が戻ったときは、"
+    "最初の一覧からやり直します。そのときの ready の head は知っていた番号より小さいので、覚えたものは捨ててください。"
+    f"after は使いません。{_STREAM}\n\n"
     "For the core centre, the agencies of the desks and auditors. With Accept: text/event-stream it "
     "first tells the open escalations (or those of state), oldest change first, as escalation; ready "
-    '(data {"head": number}) says that the picture is whole; then every change, resolutions too. With '
-    f"Last-Event-ID it begins with what changed since. after is not used. {_STREAM_EN}"
+    '(data {"head": number}) says that the picture is whole; then every change, resolutions too. Each '
+    "event is the escalation as it stands then. state, district and custodian narrow only the picture; "
+    "what changes after it is narrowed by code alone, so that you learn of a call that no longer fits, "
+    "such as one whose custodian changed: what to show is yours to decide. Opened again with "
+    "Last-Event-ID it tells everything that changed since (narrowed by code alone), and then ready. "
+    "Where Last-Event-ID is beyond the newest change (a database restored from a copy), or the numbers "
+    "go back while it is open, the picture is told anew; the head of its ready is then less than the "
+    f"number you knew: forget what you knew before. after is not used. {_STREAM_EN}"
 )
 _INBOX = (
     "Accept: text/event-stream では after（または Last-Event-ID）より後の各件を inbox として番号順に送り、"
-    f"その後は届くたびに送ります。id は番号です。{_STREAM}\n\n"
+    "その後は届くたびに送ります。"
+    "id は番号で、それを Last-Event-ID に付けて開き直せば、抜けも重なりもなく続きから届きます。"
+    "一覧でも流れでも、after や Last-Event-ID が受信箱の最後の番号より先なら 422 で、最後の番号を告げます"
+    "（開いている流れは終わります）。"
+    f"{_STREAM}\n\n"
     "With Accept: text/event-stream it tells each item after the number (or Last-Event-ID) as inbox, in "
-    f"order, then each new one as it comes. The id is the number. {_STREAM_EN}"
+    "order, then each new one as it comes. The id is the number: opened again with it as Last-Event-ID "
+    "the stream goes on from there, nothing missing and nothing twice. In list and stream alike, after "
+    "or Last-Event-ID beyond the newest number of the inbox is 422, which names that number (an open "
+    f"stream ends). {_STREAM_EN}"
 )
 _BOARD_STREAM = (
     'retry: 1000\n\nid: 41\nevent: escalation\ndata: {"id":"…","code":"E07","state":"raised","change":41,…}'

@@ -1,8 +1,8 @@
 """Streams (流れ): server-sent events for whoever keeps looking (WHATWG HTML, 9.2).
 
 A stream is a position: it asks the service that knows for what comes after it, sends that, and waits
-for a word that there is more. So a slow reader costs no memory, nothing comes twice, and whoever comes
-back with ``Last-Event-ID`` has missed nothing. Words are not durable; every stream also looks again
+for a word that there is more. So a slow reader costs no memory, and whoever comes back with
+``Last-Event-ID`` goes on where it stopped. Words are not durable; every stream also looks again
 every few seconds. What many readers ask at the same moment is asked once.
 """
 
@@ -21,10 +21,11 @@ from pydantic import BaseModel
 from runtime.broker import NoAnswer
 from runtime.observability import log
 from schemas import queries as q
-from schemas.problems import ProblemCode, Refusal, invalid
+from schemas.problems import ProblemCode, Refusal
 from services.intake import responses
+from services.intake.asked import beyond_inbox
 from services.intake.desk import NOT_INVOLVED, UNAVAILABLE
-from services.intake.following import Following, NotTold, Page
+from services.intake.following import Beyond, Following, NotTold, Page
 from services.intake.metrics import Metrics
 
 EVENT_STREAM = "text/event-stream"
@@ -105,9 +106,15 @@ class Streams:
         except NotTold:
             self.leave(stream)
             return responses.refused(NOT_INVOLVED)
+        except Beyond as beyond:
+            self.leave(stream)
+            return responses.refused(beyond_inbox(beyond.head))
         except BaseException:
             self.leave(stream)
             raise
+        if self._ended:  # meanwhile
+            self.leave(stream)
+            return responses.refused(UNAVAILABLE)
         return _StreamResponse(stream)
 
     def heard(self, what: str) -> None:
@@ -211,6 +218,7 @@ class _Stream:
         self._allowed = allowed
         self._rung = 0
         self._first: Page | None = None
+        self._started = False
         self._sent_at = 0.0
 
     async def begin(self) -> None:
@@ -228,6 +236,7 @@ class _Stream:
             if leaving.done():
                 return
             ended = writing.cancelled() or writing.exception() is None
+            ended = ended and self._started
             if not (ended and await self._said_goodbye(send, transport)) and transport is not None:
                 # To close would wait until the reader took what is left, which may be never.
                 transport.abort()
@@ -255,6 +264,7 @@ class _Stream:
         try:
             async with self._patience():
                 await start.start_response(send)
+            self._started = True
             await self._put(send, b"retry: 1000\n\n")
             page = self._first
             self._first = None
@@ -268,8 +278,8 @@ class _Stream:
                     if not self._allowed():
                         return
                 page = await self._more()
-        except NotTold:
-            return
+        except (NotTold, Beyond):
+            return  # whoever opens it again is told why
         except _CutOff:
             log("stream_cut_off", agency=self.agency, kind=self.following.kind)
             raise
@@ -278,7 +288,7 @@ class _Stream:
             log("stream_failed", fault=True, kind=self.following.kind, error=type(error).__name__)
 
     async def _more(self) -> Page | None:
-        """None: nobody answered. Raises NotTold."""
+        """None: nobody answered. Raises NotTold and Beyond."""
         what = self.following.what
         self._rung = self._streams.bell(what).rung
         try:
@@ -350,16 +360,3 @@ def _chunks(events: Iterable[bytes]) -> Iterable[bytes]:
             chunk = b""
     if chunk:
         yield chunk
-
-
-def last_event_id(given: str | None) -> int | Refusal | None:
-    """Where a reader says it stopped; None when it says nothing."""
-    if given is None:
-        return None
-    if given.isascii() and given.isdecimal() and len(given) <= 16:
-        number = int(given)
-        if number <= q.LARGEST_NUMBER:
-            return number
-    return invalid(
-        "", "Last-Event-ID は受け取った最後の番号です / Last-Event-ID is the last number received"
-    )

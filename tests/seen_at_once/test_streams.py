@@ -309,6 +309,27 @@ def test_a_stream_is_narrowed_by_code_district_and_custodian(
         assert kept or not ids & set(crowd[0]), narrowed
 
 
+@pytest.mark.parametrize(
+    "filters", [{"custodian": "hub-otsuka"}, {"custodian": "hub-otsuka", "state": "raised"}]
+)
+def test_whoever_follows_one_custodian_is_told_that_a_call_went_to_another(
+    partner: Agency, filters: dict[str, str]
+) -> None:
+    """Or it would burn for ever on that board."""
+    core, hub = partner("core"), partner("hub-otsuka")
+    sent = partner("anshin-motofuji").posts(a_referral().to("hub-otsuka"))
+    hub.accepts(sent.handoff())
+    call = hub.escalates(sent.id).body["escalations"][0]
+    with core.streams(BOARD, **filters) as stream:
+        assert about(until_ready(stream), call) == [(call["id"], "raised")]
+        assert core.acknowledges(call["id"]).status == 200
+        event = stream.next()
+        assert about([event], call) == [(call["id"], "acknowledged")]
+        assert event.data["custodian"] == "core"
+    with core.streams(BOARD, last=(event.id or 0) - 1, **filters) as stream:
+        assert about(until_ready(stream), call) == [(call["id"], "acknowledged")]
+
+
 def test_a_state_narrows_the_picture_and_no_change_after_it(partner: Agency) -> None:
     core = partner("core")
     raised, taken = a_call(partner), a_call(partner)
@@ -365,6 +386,46 @@ def test_the_board_is_listed_newest_change_first_page_by_page(partner: Agency) -
 def test_a_board_that_is_asked_for_wrongly_is_refused(partner: Agency, query: str) -> None:
     refused = partner("core").get(f"{BOARD}?{query}")
     assert (refused.status, refused.code) == (422, "invalid_request"), refused
+
+
+@pytest.mark.parametrize("beyond", [1, 2**53 - 1])
+def test_a_reader_from_before_the_database_was_put_back_begins_anew(
+    partner: Agency, beyond: int
+) -> None:
+    """It stands at a change that there is no more."""
+    core = partner("core")
+    call = a_call(partner)
+    head = core.escalations().body["head"]
+    with core.streams(BOARD, last=min(head + beyond, 2**53 - 1)) as stream:
+        picture = until_ready(stream)
+        assert about(picture, call) == [(call["id"], "raised")]
+        assert picture[-1].id == head
+        core.acknowledges(call["id"], advise_only=True)
+        assert about([stream.next()], call) == [(call["id"], "acknowledged")]
+
+
+def test_a_number_that_an_inbox_has_not_come_to_is_told_and_never_met_with_silence(
+    partner: Agency, network: RunningNetwork
+) -> None:
+    home = partner("sample-home")
+    partner("ward-office").posts(a_referral().to("sample-home"))
+    network.settle()
+    head = home.inbox().body["head"]
+    with home.streams(INBOX, last=head) as stream, home.streams(INBOX, after=head) as other:
+        assert stream.status == other.status == 200
+    assert home.inbox(after=head).body == {"items": [], "head": head}
+    told = [home.inbox(after=head + 1).body]
+    for how in ({"last": head + 1}, {"after": head + 1}, {"last": head + 1, "after": 0}):
+        with home.streams(INBOX, **how) as refused:
+            refused.response.read()
+            assert refused.status == 422
+            told.append(refused.response.json())
+    for problem in told:
+        assert problem["code"] == "invalid_request"
+        (error,) = problem["errors"]
+        assert "after" in error["detail"]
+        assert "Last-Event-ID" in error["detail"]
+        assert error["detail"].endswith(f", {head}")
 
 
 # -- every stream --------------------------------------------------------------------------------

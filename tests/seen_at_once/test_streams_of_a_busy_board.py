@@ -6,11 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import queries as q
-from services.intake.following import PAGE, Board, asked_of_board
+from services.intake.following import PAGE, Board
 
 STATES = ("raised", "acknowledged", "resolved")
 
@@ -97,7 +98,7 @@ def read_on(board: Board, referral: Referral, reader: Reader, until: Callable[[]
 
 
 def a_board(last: int | None) -> Board:
-    return Board(asked_of_board("core", {}), last)
+    return Board(q.ListEscalations(agency="core"), last)
 
 
 some_changes = st.lists(st.integers(0, 12), max_size=8)
@@ -157,12 +158,63 @@ def test_what_changes_while_the_picture_is_told_comes_after_it() -> None:
     assert reader.board[0] == "acknowledged"
 
 
-def test_a_reader_that_claims_to_be_ahead_is_told_what_changes_from_now_on() -> None:
-    """After a database was restored, say."""
+def test_a_reader_from_before_the_database_was_put_back_gets_the_whole_picture() -> None:
+    """It stands beyond the newest change."""
     referral = Referral(PAGE, [[], [], [0]])
     for call in range(3):
         referral.changed(call)
     reader = Reader()
     read_on(a_board(1000), referral, reader, lambda: False)
     assert reader.ready == 3
-    assert reader.board == {0: "acknowledged"}
+    assert reader.changes == [1, 2, 3, 4]
+    assert reader.board == {0: "acknowledged", 1: "raised", 2: "raised"}
+
+
+def test_a_reader_that_stays_while_the_database_is_put_back_gets_the_whole_picture() -> None:
+    referral = Referral(2, [])
+    for call in range(5):
+        referral.changed(call)
+    board, reader = a_board(None), Reader()
+    read_on(board, referral, reader, lambda: False)
+    assert reader.ready == 5
+    older = Referral(2, [])
+    for call in (7, 8, 9):
+        older.changed(call)
+    reader = Reader()
+    read_on(board, older, reader, lambda: False)
+    assert reader.ready == 3
+    assert reader.board == dict.fromkeys((7, 8, 9), "raised")
+
+
+def test_a_reader_at_the_newest_change_is_not_ahead() -> None:
+    referral = Referral(PAGE, [])
+    for call in range(3):
+        referral.changed(call)
+    reader = Reader()
+    read_on(a_board(3), referral, reader, lambda: False)
+    assert (reader.ready, reader.changes) == (3, [])
+
+
+@pytest.mark.parametrize("last", [None, 0])
+def test_a_filter_narrows_the_picture_and_only_the_code_what_comes_after_it(
+    last: int | None,
+) -> None:
+    questions: list[q.ListEscalations] = []
+
+    class Listening(Referral):
+        async def ask(self, service: str, name: str, question: Any) -> q.Told:
+            questions.append(question)
+            return await super().ask(service, name, question)
+
+    referral = Listening(PAGE, [[1], []])
+    referral.changed(1)
+    narrowed = {"code": "E08", "custodian": "hub-otsuka", "district": "otsuka"}
+    board = Board(q.ListEscalations(agency="core", **narrowed), last)
+    read_on(board, referral, Reader(), lambda: False)
+    for question in questions:
+        filters = {name: getattr(question, name) for name in narrowed}
+        if question.after is None:
+            assert filters == narrowed
+        else:
+            assert filters == {"code": "E08", "custodian": None, "district": None}
+    assert {question.after is None for question in questions} == {last is None, False}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+import httpx
 import pytest
 from litestar import Litestar
 from pydantic import BaseModel
@@ -364,3 +365,53 @@ def test_a_stream_that_ends_says_so(serve: Serve, delivery: Delivery, hub: Hub) 
         with hub(intake).streams("/v1/inbox") as refused:
             assert refused.status == 503
     assert intake.open_streams() == 0
+
+
+def test_an_inbox_that_is_put_back_ends_the_stream_and_says_why_to_whoever_comes_again(
+    serve: Serve, delivery: Delivery, hub: Hub
+) -> None:
+    delivery.length = 3
+    intake = serve(look=NEVER)
+    with hub(intake).streams("/v1/inbox") as stream:
+        assert [event.id for event in stream.take(3)] == [1, 2, 3]
+        delivery.length = 2
+        intake.grew()
+        assert list(stream.events()) == []
+    with hub(intake).streams("/v1/inbox", last=3) as refused:
+        refused.response.read()
+        assert refused.status == 422
+        assert refused.response.json()["errors"][0]["detail"].endswith(", 2")
+    assert intake.open_streams() == 0
+
+
+def test_a_server_that_stops_while_a_stream_is_being_opened_refuses_it(
+    serve: Serve, delivery: Delivery, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    intake = serve(look=NEVER)
+    delivery.on_asked = lambda: intake.streams.end()
+    with hub(intake).streams("/v1/inbox") as refused:
+        refused.response.read()
+        assert refused.status == 503
+        assert refused.response.json()["code"] == "unavailable"
+    assert intake.open_streams() == 0
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_a_server_that_stops_just_before_a_stream_is_begun_says_nothing_and_ends_it(
+    serve: Serve, delivery: Delivery, hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Promised, and not begun: there is nothing to take leave of."""
+    intake = serve(look=NEVER)
+    opened = intake.streams.open
+
+    async def ending(*what: Any) -> Any:
+        response = await opened(*what)
+        intake.streams.end()
+        return response
+
+    intake.streams.open = ending  # type: ignore[method-assign]
+    with pytest.raises(httpx.TransportError), hub(intake).streams("/v1/inbox"):
+        pass
+    eventually(lambda: intake.open_streams() == 0, 5, "the stream gone")
+    assert intake.stop() < 3
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
