@@ -2,9 +2,11 @@
 
 Mail leaves the network, so it says nothing of the person and nothing of where: no district, and of
 the agencies only the desk that is called, for a sender or a hub tells the district. The person's
-words are not known here at all. Of a restricted call only its code and number are told.
+words are not known here at all. Of a restricted call the code and the number are told, what happened
+to it, when, and until when; not the reason's words, the urgency or the desk.
 """
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from email.errors import MessageError
@@ -12,16 +14,9 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 
-from schemas.codes import Urgency
 from schemas.outside import JAPAN
+from schemas.publishing.words import VALUES
 from wards.model import Ward
-
-URGENCIES = {
-    Urgency.EMERGENCY: ("緊急", "emergency"),
-    Urgency.URGENT: ("至急", "urgent"),
-    Urgency.ROUTINE: ("通常", "routine"),
-    Urgency.INFORMATION: ("情報提供", "for information"),
-}
 
 _HAPPENED = {
     "escalation_raised": (
@@ -48,6 +43,9 @@ _HAPPENED = {
 
 HAPPENED = frozenset(_HAPPENED)
 """The types of events that desks are told of."""
+DEMANDS = frozenset({"escalation_raised", "escalation_passed_on"})
+"""Those that ask for an answer, which nobody needs any more when the call has been resolved."""
+SETTLED = "escalation_resolved"
 
 _TO_RESOLVE = "escalation_acknowledged"
 _WEEKDAYS = "月火水木金土日"
@@ -59,7 +57,7 @@ class NoAddress(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail: which event it tells to which desk."""
+    """One mail: which event it tells to which desk. ``pointless``: it asks for what is over."""
 
     event: str
     desk: str
@@ -72,6 +70,7 @@ class Mail:
     due_at: datetime | None
     queued_at: datetime
     attempts: int
+    pointless: bool
 
     @property
     def key(self) -> tuple[str, str]:
@@ -95,20 +94,21 @@ def letter(mail: Mail, ward: Ward, sender: str) -> EmailMessage:
     if desk is None or desk.mail is None:
         raise NoAddress("the ward file names no address of this desk")
     short, ja, en = _HAPPENED[mail.happened]
-    reason = None if mail.restricted else ward.reason(mail.code)
-    urgency = None
-    if mail.urgency is not None and not mail.restricted:
-        urgency = URGENCIES[Urgency(mail.urgency)]
+    reason = ward.reason(mail.code)
+    # The ward file too: of a call from before there were restricted ones its event does not say so.
+    restricted = mail.restricted or (reason is not None and reason.restricted)
+    urgency = None if restricted else mail.urgency
+    urgency_ja = VALUES["Urgency"].get(urgency or "")
 
     lines = [f"{ja}。", f"{en}.", ""]
-    if reason is not None:
+    if reason is not None and not restricted:
         lines += [f"{mail.code} {reason.ja}", f"{mail.code} {reason.en}"]
     else:
         lines += [f"{mail.code} 上申 / call"]
     lines += ["", f"番号 / number: {mail.number}"]
-    if urgency is not None:
-        lines += [f"緊急度 / urgency: {urgency[0]} / {urgency[1]}"]
-    if not mail.restricted:
+    if urgency_ja is not None:
+        lines += [f"緊急度 / urgency: {urgency_ja} / {urgency}"]
+    if not restricted:
         lines += [f"窓口 / desk: {desk.name} / {desk.name_en}"]
     lines += [f"日時 / at: {_in_japan(mail.occurred_at)}"]
     if mail.due_at is not None:
@@ -125,11 +125,12 @@ def letter(mail: Mail, ward: Ward, sender: str) -> EmailMessage:
     written["From"] = sender
     written["To"] = checked_address(desk.mail)
     subject = f"[つなぐ] {mail.code} {short} {mail.number}"
-    written["Subject"] = f"{subject} ({urgency[0]})" if urgency else subject
+    written["Subject"] = f"{subject} ({urgency_ja})" if urgency_ja else subject
     written["Date"] = mail.occurred_at
     # Made from what is told, so that the same mail sent twice (we died before noting the server's
-    # answer) can be recognised.
-    written["Message-ID"] = f"<{mail.event}.{mail.desk}@{sender.rpartition('@')[2]}>"
+    # answer) can be recognised; and hashed, for a desk's id may say what it is for.
+    told = hashlib.sha256(f"{mail.event} {mail.desk}".encode()).hexdigest()[:32]
+    written["Message-ID"] = f"<{told}@{sender.rpartition('@')[2]}>"
     written["Auto-Submitted"] = "auto-generated"
     written.set_content("\n".join(lines), charset="utf-8", cte="base64")
     return written

@@ -1,14 +1,20 @@
-"""Mails to the desks that are called (窓口への通知): one for each change of a call, never lost.
+"""Mails to the desks that are called (窓口への通知): one for each change of a call.
 
 A mail is noted in the transaction that takes the event in, and noted as sent only after the mail
-server's 250. Whoever dies between the two sends it again, under the same Message-ID. Sending waits
-for nobody and nobody waits for it: tasks of its own, and threads of its own for looking names up.
+server's 250. Whoever dies between the two sends it again, under the same Message-ID. What is noted is
+sent, or superseded (it asked for an answer, and the call is resolved), or after three days, or where
+the server knows no such mailbox, a dead letter. Mails about one call come to a desk in the order of
+what happened.
+
+Sending waits for nobody and nobody waits for it: tasks of its own, and threads of its own for looking
+names up.
 """
 
 import asyncio
 import contextlib
 import ipaddress
 import logging
+import re
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -32,7 +38,15 @@ from runtime.settings import Settings, SettingsError
 from schemas import events as e
 from schemas.journal import JournalEntry
 from services.delivery import tables as t
-from services.delivery.letter import HAPPENED, Mail, NoAddress, checked_address, letter
+from services.delivery.letter import (
+    DEMANDS,
+    HAPPENED,
+    SETTLED,
+    Mail,
+    NoAddress,
+    checked_address,
+    letter,
+)
 from wards.model import Ward
 
 RETRY_AFTER = (
@@ -43,16 +57,23 @@ RETRY_AFTER = (
 )
 """After the first failure, the second, …; the last one again and again."""
 GIVE_UP_AFTER = timedelta(days=3)
+KEEP = timedelta(days=30)
+"""How long what is done is kept, to be counted."""
 PATIENCE = 10.0  # seconds for one attempt, from the connection to the server's 250
 
 _AT_ONCE = 4  # one that hangs must not keep the others waiting
 _LOOK_EVERY = 0.5  # seconds
 _FAREWELL = 1.0  # seconds that a QUIT may take
-_ABOUT_THE_LOGIN = (530, 534, 535, 538)  # refusals of us, not of the mail: somebody can mend them
-_OF_THE_MAIL = (
-    aiosmtplib.SMTPSenderRefused,
-    aiosmtplib.SMTPRecipientRefused,
-    aiosmtplib.SMTPDataError,
+_CLEAN_UP_EVERY = 3600.0  # seconds
+_OF_THE_MAIL = (aiosmtplib.SMTPRecipientRefused, aiosmtplib.SMTPDataError)
+# RFC 3463 and RFC 7505: no such mailbox, it has moved, its domain takes no mail. Any other refusal may be
+# of us (no relaying, not from this address, a blocklist), and somebody can mend it.
+_NO_SUCH_MAILBOX = ("5.1.1", "5.1.6", "5.1.10")
+_ENHANCED = re.compile(r"\s*(5\.\d{1,3}\.\d{1,3})(?!\S)")
+_IN_WORDS = re.compile(
+    r"(user|mailbox|recipient) (is )?(unknown|not found|does not exist)"
+    r"|(unknown|no such) (local )?(user|mailbox|recipient)",
+    re.IGNORECASE,
 )
 
 
@@ -145,10 +166,16 @@ class Outbox:
         now = self._clock.now()
         if not self._sends:
             return
+        desks = [
+            desk_id
+            for desk_id in desks
+            if (desk := self._ward.desk(desk_id)) is not None and desk.mail is not None
+        ]
         if now - entry.occurred_at > GIVE_UP_AFTER:
             # A journal that is read anew after long must not ring every desk with what is over; a
             # call that is still open is passed on again and again.
-            log("mail_not_sent_so_late", level=logging.WARNING, event=str(entry.id))
+            for desk_id in desks:
+                self._bury(connection, str(entry.id), desk_id, "too late when it was read", now)
             return
         rows: list[dict[str, Any]] = [
             {
@@ -162,26 +189,47 @@ class Outbox:
                 "attempts": 0,
                 "next_at": utc_text(now),
                 "sent_at": None,
+                "number": entry.number,
             }
             for desk_id in desks
-            if (desk := self._ward.desk(desk_id)) is not None and desk.mail is not None
         ]
         insert_new(connection, t.mails, rows)
 
     def due(self, most: int, besides: set[tuple[str, str]]) -> list[Mail]:
-        """What is to be tried now; those first that were tried least, so that what fails again and
-        again keeps nothing new waiting."""
+        """What is to be tried now, and what is pointless by now; of each call and desk only the
+        first that waits. Those first that were tried least, so that what fails again and again keeps
+        nothing new waiting."""
         m, c, r = t.mails, t.calls, t.referrals
         now = self._clock.now()
+        other = m.alias()
+        earlier = sa.exists().where(
+            other.c.escalation == m.c.escalation,
+            other.c.desk == m.c.desk,
+            other.c.next_at.is_not(None),
+            other.c.number < m.c.number,
+        )
+        settled = sa.exists().where(
+            other.c.escalation == m.c.escalation, other.c.happened == SETTLED
+        )
+        pointless = m.c.happened.in_(DEMANDS) & settled
         query = (
-            sa.select(m, c.c.code, c.c.restricted, c.c.referral, r.c.number, r.c.urgency)
+            sa.select(
+                m, c.c.code, c.c.restricted, c.c.referral, r.c.number.label("name"), r.c.urgency,
+                pointless.label("pointless"),
+            )
             .join_from(m, c, m.c.escalation == c.c.escalation)
             .outerjoin(r, c.c.referral == r.c.id)
-            # Further ahead than the longest step: the clock was set back meanwhile.
-            .where((m.c.next_at <= utc_text(now)) | (m.c.next_at > utc_text(now + RETRY_AFTER[-1])))
-            .order_by(m.c.attempts, m.c.next_at, m.c.event, m.c.desk)
+            .where(
+                m.c.next_at.is_not(None),
+                (m.c.next_at <= utc_text(now))
+                # Further ahead than the longest step: the clock was set back meanwhile.
+                | (m.c.next_at > utc_text(now + RETRY_AFTER[-1]))
+                | pointless,
+                ~earlier,
+            )
+            .order_by(m.c.attempts, m.c.number, m.c.desk)
             .limit(most + len(besides))
-        )
+        )  # fmt: skip
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
         mails = [
@@ -191,12 +239,13 @@ class Outbox:
                 happened=row.happened,
                 code=row.code,
                 restricted=row.restricted,
-                number=row.number or row.referral,
+                number=row.name or row.referral,
                 urgency=row.urgency,
                 occurred_at=datetime.fromisoformat(row.occurred_at),
                 due_at=datetime.fromisoformat(row.due_at) if row.due_at else None,
                 queued_at=datetime.fromisoformat(row.queued_at),
                 attempts=row.attempts,
+                pointless=row.pointless,
             )
             for row in rows
         ]
@@ -206,8 +255,30 @@ class Outbox:
         """The server has it."""
         with writing(self._engine) as connection:
             self._guard(connection)
-            now = utc_text(self._clock.now())
-            self._finish(connection, mail, sent_at=now)
+            self._finish(connection, mail, sent_at=utc_text(self._clock.now()))
+
+    def supersede(self, mail: Mail) -> None:
+        """What it asks for is over."""
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            self._finish(connection, mail, superseded=True)
+
+    def hurry(self) -> None:
+        """What waits for a server that is back is tried now."""
+        now = utc_text(self._clock.now())
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            update = sa.update(t.mails).where(t.mails.c.next_at > now)
+            connection.execute(update.values(next_at=now))
+
+    def clean_up(self) -> None:
+        """What has been done for long is no longer kept. An event comes once, so nothing of it is
+        noted again."""
+        m = t.mails
+        long_ago = utc_text(self._clock.now() - KEEP)
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            connection.execute(sa.delete(m).where(m.c.next_at.is_(None), m.c.queued_at < long_ago))
 
     def put_off(self, mail: Mail, reason: str) -> None:
         """Try again later, or give up after ``GIVE_UP_AFTER``."""
@@ -228,36 +299,40 @@ class Outbox:
         """Kept as a dead letter: which event, to which desk; neither address nor text."""
         with writing(self._engine) as connection:
             self._guard(connection)
-            if self._finish(connection, mail, sent_at=None):
-                dead_letters.bury(
-                    connection, t.journals.dead_letters, f"mail to {mail.desk}",
-                    mail.event.encode(), reason, self._clock.now(),
-                )  # fmt: skip
+            if self._finish(connection, mail):
+                self._bury(connection, mail.event, mail.desk, reason, self._clock.now())
+
+    @staticmethod
+    def _bury(connection: Connection, event: str, desk: str, reason: str, now: datetime) -> None:
+        table = t.journals.dead_letters
+        dead_letters.bury(connection, table, f"mail to {desk}", event.encode(), reason, now)
 
     @staticmethod
     def _waiting(mail: Mail) -> sa.ColumnElement[bool]:
         m = t.mails
         return (m.c.event == mail.event) & (m.c.desk == mail.desk) & m.c.next_at.is_not(None)
 
-    def _finish(self, connection: Connection, mail: Mail, sent_at: str | None) -> bool:
+    def _finish(self, connection: Connection, mail: Mail, **how: Any) -> bool:
         """Whether it was still waiting: noted once, however often it is tried."""
         update = sa.update(t.mails).where(self._waiting(mail))
-        done = connection.execute(
-            update.values(attempts=mail.attempts + 1, next_at=None, sent_at=sent_at)
-        )
+        tried = mail.attempts + (0 if mail.pointless else 1)
+        done = connection.execute(update.values(attempts=tried, next_at=None, **how))
         return bool(done.rowcount)
 
     def figures(self) -> dict[str, float]:
+        """Of those that wait, and of those that were done in the last ``KEEP`` days."""
         m = t.mails
+        superseded = sa.func.count().filter(m.c.superseded)
         query = sa.select(
-            sa.func.count(), sa.func.count(m.c.next_at), sa.func.count(m.c.sent_at)
+            sa.func.count(), sa.func.count(m.c.next_at), sa.func.count(m.c.sent_at), superseded
         ).select_from(m)
         with reading(self._engine) as connection:
-            every, waiting, sent = connection.execute(query).one()
+            every, waiting, sent, over = connection.execute(query).one()
         return {
             "mails_waiting": waiting,
             "mails_sent": sent,
-            "mails_given_up": every - waiting - sent,
+            "mails_superseded": over,
+            "mails_given_up": every - waiting - sent - over,
         }
 
 
@@ -332,6 +407,9 @@ class Mailer:
         self._names = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="names")
         self._under_way: set[tuple[str, str]] = set()
         self._woken = asyncio.Event()
+        # Whether the server may have been away: who starts does not know.
+        self._away = True
+        self._cleaned_up = -_CLEAN_UP_EVERY
 
     def wake(self) -> None:
         """There is something new; call it in the loop."""
@@ -342,6 +420,7 @@ class Mailer:
             async with asyncio.TaskGroup() as tasks:
                 while True:
                     self._woken.clear()
+                    await self._clean_up()
                     for mail in await self._due():
                         self._under_way.add(mail.key)
                         tasks.create_task(self._deliver(mail))
@@ -361,7 +440,28 @@ class Mailer:
             log("looking_for_mails_failed", fault=True)
             return []
 
+    async def _clean_up(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._cleaned_up < _CLEAN_UP_EVERY:
+            return
+        self._cleaned_up = now
+        try:
+            await asyncio.to_thread(self._outbox.clean_up)
+        except sa.exc.DBAPIError:
+            log("cleaning_up_mails_failed", fault=True)
+
     async def _deliver(self, mail: Mail) -> None:
+        try:
+            if mail.pointless:
+                await self._noted(self._outbox.supersede, mail)
+                log("mail_superseded", event=mail.event, desk=mail.desk, attempts=mail.attempts)
+            else:
+                await self._try(mail)
+        finally:
+            self._under_way.discard(mail.key)
+            self._woken.set()
+
+    async def _try(self, mail: Mail) -> None:
         try:
             written = letter(mail, self._ward, self._server.sender)
             await self._send(written)
@@ -373,14 +473,16 @@ class Mailer:
                 "mail_refused", level=logging.WARNING,
                 event=mail.event, desk=mail.desk, reason=reason, for_good=for_good,
             )  # fmt: skip
+            if not isinstance(fault, (*_OF_THE_MAIL, aiosmtplib.SMTPRecipientsRefused)):
+                self._away = True
             note = self._outbox.give_up if for_good else self._outbox.put_off
             await self._noted(note, mail, reason)
         else:
             await self._noted(self._outbox.sent, mail)
             log("mail_sent", event=mail.event, desk=mail.desk, attempts=mail.attempts + 1)
-        finally:
-            self._under_way.discard(mail.key)
-            self._woken.set()
+            if self._away:
+                self._away = False
+                await self._noted(self._outbox.hurry)
 
     async def _noted(self, note: Callable[..., None], *what: object) -> None:
         """However long the database is away: a mail that was sent must not be sent again."""
@@ -462,5 +564,15 @@ def _told(fault: BaseException) -> tuple[str, bool]:
     name = type(fault).__name__
     if not isinstance(fault, aiosmtplib.SMTPResponseException):
         return name, False
-    for_good = isinstance(fault, _OF_THE_MAIL) and 500 <= fault.code <= 599
-    return f"{name} {fault.code}", for_good and fault.code not in _ABOUT_THE_LOGIN
+    return f"{name} {fault.code}", isinstance(fault, _OF_THE_MAIL) and _no_such_mailbox(fault)
+
+
+def _no_such_mailbox(refusal: aiosmtplib.SMTPResponseException) -> bool:
+    """The server says so clearly: by its enhanced code, or where it gives none in words."""
+    if not 500 <= refusal.code <= 599:
+        return False
+    enhanced = _ENHANCED.match(refusal.message)
+    if enhanced is not None:
+        return enhanced[1] in _NO_SUCH_MAILBOX
+    about_us = "sender" in refusal.message.lower()
+    return not about_us and _IN_WORDS.search(refusal.message) is not None

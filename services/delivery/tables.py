@@ -49,14 +49,16 @@ desks_called = sa.Table(
     sa.Column("desk", sa.String(64), primary_key=True),
 )
 
-# No address and no text: both are made from the ward file when the mail is sent. ``next_at``: when it
-# is tried next; none: it was sent (``sent_at``), or given up.
+# No address and no text: both are made from the ward file when the mail is sent. ``number``: of the
+# event in its journal, so mails about one call go in that order. ``next_at``: when it is tried next;
+# none: it is done: sent (``sent_at``), ``superseded`` by what happened since, or given up. What is done
+# is deleted after a while.
 mails = sa.Table(
     "mails",
     metadata,
     sa.Column("event", sa.String(36), primary_key=True),
     sa.Column("desk", sa.String(64), primary_key=True),
-    sa.Column("escalation", sa.String(36), nullable=False),
+    sa.Column("escalation", sa.String(36), nullable=False, index=True),
     sa.Column("happened", sa.String(64), nullable=False),
     sa.Column("occurred_at", sa.String(32), nullable=False),
     sa.Column("due_at", sa.String(32)),
@@ -64,4 +66,6 @@ mails = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("next_at", sa.String(32), index=True),
     sa.Column("sent_at", sa.String(32)),
+    sa.Column("number", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("superseded", sa.Boolean, nullable=False, server_default=sa.false()),
 )

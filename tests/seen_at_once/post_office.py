@@ -96,6 +96,7 @@ class PostOffice:
         self.port = port or free_port()
         self.mails: list[Received] = []
         self.refused: dict[str, str] = {}
+        self.refused_senders: str | None = None
         self.refused_data: str | None = None
         self.hanging: set[str] = set()
         self.knocked = 0
@@ -134,6 +135,14 @@ class PostOffice:
         self.knocked += 1
         session.host_name = host
         return lines
+
+    async def handle_MAIL(
+        self, server: SMTP, session: Session, envelope: Envelope, sender: str, options: list[str]
+    ) -> str:
+        if self.refused_senders is not None:
+            return self.refused_senders
+        envelope.mail_from = sender
+        return "250 OK"
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, to: str, options: list[str]

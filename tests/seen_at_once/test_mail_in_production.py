@@ -12,7 +12,7 @@ import sqlalchemy as sa
 import yaml
 from sqlalchemy.engine import Engine
 
-from runtime.clock import ManualClock
+from runtime.clock import ManualClock, utc_text
 from runtime.database import open_database, reading, writing
 from runtime.migrations import upgrade
 from runtime.settings import Settings
@@ -59,6 +59,35 @@ def test_a_database_from_before_there_was_mail_knows_its_referrals_and_calls(
         (str(uuid5(journal.referral, "call")), referral, "E07", False),
         (str(uuid5(journal.referral, "other")), referral, "E03", True),
     }
+
+
+def test_mails_that_wait_are_given_their_place_in_the_journal(
+    empty: Engine, clock: ManualClock, tmp_path: Path
+) -> None:
+    before = tmp_path / "migrations" / "versions"
+    before.mkdir(parents=True)
+    for name in ("0001_first_tables.py", "0002_mails_to_desks.py"):
+        shutil.copy(migrations("delivery") / "versions" / name, before)
+    upgrade(empty, before.parent)
+    journal = Journal(clock, first=40)
+    done, waiting = journal.submitted(), journal.raised("core-desk")
+    now = utc_text(clock.now())
+    with writing(empty) as connection:
+        rows = [{"id": str(x.id), "body": x.to_json().decode()} for x in journal.entries]
+        connection.execute(sa.insert(t.events), rows)
+        for entry, next_at in ((done, None), (waiting, now)):
+            connection.execute(
+                sa.text(
+                    "INSERT INTO mails (event, desk, escalation, happened, occurred_at, queued_at,"
+                    " attempts, next_at) VALUES (:event, 'core-desk', 'x', 'escalation_raised',"
+                    " :now, :now, 0, :next_at)"
+                ),
+                {"event": str(entry.id), "now": now, "next_at": next_at},
+            )
+    upgrade(empty, migrations("delivery"))
+    with reading(empty) as connection:
+        mails = connection.execute(sa.select(t.mails.c.event, t.mails.c.number)).all()
+    assert {tuple(row) for row in mails} == {(str(done.id), 0), (str(waiting.id), 41)}
 
 
 def test_the_file_for_mail_gives_delivery_what_it_needs_and_nobody_else_anything() -> None:
