@@ -112,7 +112,10 @@ class Line:
                 async for chunk in answer.aiter_bytes():
                     for event in reader.feed(chunk):
                         heard = _understood(event.type, event.data)
-                        if isinstance(heard, Ready) and _restored(self._resume, event.id):
+                        if isinstance(heard, Ready) and (
+                            complete or _restored(self._resume, event.id)
+                        ):
+                            # A second picture on the same line, or a smaller number than before.
                             self._resume = ""
                             raise Lost("restored")
                         complete = complete or isinstance(heard, Ready)
