@@ -163,6 +163,7 @@ class Writer:
             )
 
     def _work(self, messages: Sequence[Received], most_struck: int) -> list[Outcome]:
+        counted = self.decided, self.refused, self.struck, self.latest
         try:
             with writing(self._engine) as connection:
                 self._sole.guard(connection)
@@ -183,7 +184,9 @@ class Writer:
                 next_strike = self._first_strike(connection) if batch.clocks else self._next_strike
         except BaseException:
             # Whether it was committed is not known (the connection may have broken in between), so
-            # what is kept in memory may be behind the database now.
+            # what is kept in memory may be behind the database now. It will be counted when it comes
+            # again.
+            self.decided, self.refused, self.struck, self.latest = counted
             self._states.clear()
             self._in_doubt = True
             raise
