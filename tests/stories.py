@@ -176,7 +176,7 @@ def _action(
                 named = state.district.candidates[wish.code % len(state.district.candidates)]
             return c.RuleDistrict(referral=ref, district=named, remember=wish.flag)
         case "escalate":
-            reason = ("E01", "E03", "E10", "E99")[wish.code % 4]
+            reason = ("E01", "E03", "E10", "E03", "E02", "E99")[wish.code]
             return c.RaiseEscalation(referral=ref, reason=reason)
         case "acknowledge":
             return c.AcknowledgeEscalation(escalation=call, advise_only=wish.flag)

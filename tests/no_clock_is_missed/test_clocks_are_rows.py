@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock, utc_text
 from runtime.database import reading, upsert, writing
+from runtime.ids import derived_id
 from schemas import commands as c
 from schemas import events as e
 from schemas.base import NETWORK
@@ -24,10 +25,9 @@ from schemas.journal import JournalEntry
 from schemas.referral import Escalation, Handoff
 from services.referral import tables as t
 from services.referral import writer as writing_module
-from services.referral.writer import Done
+from services.referral.writer import Done, TryAgain
 from tests.builders import (
     ANSHIN,
-    BUNKYO,
     CORE,
     FRIDAY_AFTERNOON,
     HUB,
@@ -37,6 +37,7 @@ from tests.builders import (
 )
 from tests.databases import Databases, losing_the_answer_to_commit, opened, refusing
 from tests.desk import Desk, received
+from tests.someone_is_always_responsible.editions import without_reason
 from tests.stories import Wish, command_of, moved, stories
 
 QUARTER = timedelta(minutes=15)  # how long an emergency may go unanswered
@@ -135,6 +136,25 @@ def test_every_clock_that_runs_is_a_row_and_no_other(databases: Databases) -> No
 # -- once -------------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def without_room(engine: Engine, table: sa.Table) -> Iterator[None]:
+    """Meanwhile the database fails at every new row of ``table``: it breaks no constraint, it may be
+    taken another time."""
+    if engine.dialect.name == "postgresql":
+        with refusing(engine, table):
+            yield
+        return
+    # What a trigger of SQLite raises itself counts as a broken constraint; a missing table does not.
+    for statement in (
+        f"CREATE TRIGGER full BEFORE INSERT ON {table.name} BEGIN SELECT * FROM no_room_left; END",
+        "DROP TRIGGER full",
+    ):
+        with writing(engine) as connection:
+            connection.exec_driver_sql(statement)
+        if statement.startswith("CREATE"):
+            yield
+
+
 def test_a_clock_strikes_when_it_is_due_and_not_before(desk: Desk, clock: ManualClock) -> None:
     emergency = an_emergency(desk)
     due = emergency.handoff.due_at
@@ -173,7 +193,7 @@ def test_a_strike_that_could_not_be_written_strikes_again_and_once(
     before = [desk.rows(each) for each in t.metadata.sorted_tables]
     clock.move(QUARTER)
     for _ in range(2):
-        with refusing(desk.engine, table), pytest.raises(sa.exc.DBAPIError):
+        with without_room(desk.engine, table), pytest.raises(sa.exc.DBAPIError):
             desk.strike()
     assert [desk.rows(each) for each in t.metadata.sorted_tables] == before
     if restarted:
@@ -451,26 +471,185 @@ def test_what_is_answered_while_its_clock_cannot_be_decided_is_answered(
     assert struck(desk) == []
 
 
-def test_a_call_whose_reason_the_ward_no_longer_has_is_not_forgotten(
+def test_a_call_whose_reason_the_ward_no_longer_has_is_passed_on_by_the_wards_own_desks(
     desk: Desk, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = an_emergency(desk)
-    call = raised_by_hand(case)
-    kept = tuple(reason for reason in BUNKYO.escalation_reasons if reason.code != "E01")
-    without = BUNKYO.model_copy(update={"escalation_reasons": kept})
+    accepted(case)
+    assert case.told(HUB, c.RaiseEscalation(referral=case.id, reason="E02")) == 201
+    assert (case.escalation.desk, case.escalation.level) == ("hospital", 1)
+    monkeypatch.setattr(desk.writer, "_ward", without_reason("E02"))
     clock.move(QUARTER)
-    with monkeypatch.context() as another_edition:
-        another_edition.setattr(desk.writer, "_ward", without)
-        desk.strike()
-    assert struck(desk) == []
-    assert rows(desk) == running(desk) != set()
-    assert [reason for reason, _ in desk.dead_letters()] == ["deciding a clock failed"]
-    # When the ward has it again, the call is passed on.
-    clock.move(timedelta(minutes=1))
     desk.strike()
-    (entry,) = struck(desk)
-    assert isinstance(entry.event, e.EscalationPassedOn)
-    assert entry.event.escalation == call
+    # Its own second desk would have been the core centre's by day, the ward's is the one on call;
+    # how long it has is what any emergency may go unanswered.
+    assert (case.escalation.desk, case.escalation.level) == ("core-on-call", 2)
+    assert case.escalation.called == ("sample-hospital", CORE)
+    assert case.escalation.due_at == clock.now() + QUARTER
+    clock.move(QUARTER)
+    desk.strike()
+    assert (case.escalation.desk, case.escalation.level) == ("ward-night", 3)
+    assert [entry.event.type for entry in struck(desk)] == ["escalation_passed_on"] * 2
+    assert desk.dead_letters() == []
+    assert rows(desk) == running(desk) != set()
+    # It is taken and resolved like any other.
+    acknowledge = c.AcknowledgeEscalation(escalation=case.escalation.id, advise_only=True)
+    assert case.told(CORE, acknowledge) == 200
+    resolve = c.ResolveEscalation(escalation=case.escalation.id, disposition=Disposition.ADVISED)
+    assert case.told(CORE, resolve) == 200
+    assert rows(desk) == set()
+
+
+# -- what the database will never take --------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def rejecting(engine: Engine, table: sa.Table, column: str, value: object) -> Iterator[None]:
+    """Meanwhile a row of ``table`` with this ``value`` breaks a constraint."""
+    create, drop = (
+        (_REJECT_ON_POSTGRESQL, _ADMIT_ON_POSTGRESQL)
+        if engine.dialect.name == "postgresql"
+        else (_REJECT_ON_SQLITE, _ADMIT_ON_SQLITE)
+    )
+    for statement in (create, drop):
+        with writing(engine) as connection:
+            connection.exec_driver_sql(
+                statement.format(table=table.name, column=column, value=value)
+            )
+        if statement is create:
+            yield
+
+
+_REJECT_ON_SQLITE = (
+    "CREATE TRIGGER rejects BEFORE INSERT ON {table} WHEN NEW.{column} = '{value}' "
+    "BEGIN SELECT RAISE(ABORT, 'never'); END"
+)
+_ADMIT_ON_SQLITE = "DROP TRIGGER rejects"
+_REJECT_ON_POSTGRESQL = (
+    "CREATE FUNCTION rejects() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+    "IF NEW.{column} = '{value}' THEN RAISE EXCEPTION 'never' USING ERRCODE = 'check_violation'; "
+    "END IF; RETURN NEW; END $$; "
+    "CREATE TRIGGER rejects BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION rejects()"
+)
+_ADMIT_ON_POSTGRESQL = "DROP TRIGGER rejects ON {table}; DROP FUNCTION rejects"
+
+
+def rejecting_journal_of(desk: Desk, referral: UUID) -> contextlib.AbstractContextManager[None]:
+    return rejecting(desk.engine, t.journal.journal, "thread", referral)
+
+
+def test_a_command_that_the_database_rejects_harms_no_neighbour_and_comes_again(
+    desk: Desk, clock: ManualClock
+) -> None:
+    silent = an_emergency(desk)
+    clock.move(QUARTER)
+    submissions = [a_submission() for _ in range(3)]
+    one, unlucky, other = (a_command(submission) for submission in submissions)
+    with rejecting_journal_of(desk, submissions[1].referral):
+        first, again, last = desk.work(*map(received, (one, unlucky, other)))
+        assert isinstance(again, TryAgain)
+        for outcome in (first, last):
+            assert isinstance(outcome, Done)
+            assert outcome.answer is not None
+            assert outcome.answer.status == 201
+        # Nothing of it is there, and nothing has a hole.
+        kept = {submissions[0].referral, submissions[2].referral, silent.id}
+        assert desk.states().keys() == kept
+        assert str(unlucky.id) not in {row.id for row in desk.rows(t.answers)}
+        assert [x.number[-6:] for x in sorted(desk.states().values(), key=lambda x: x.number)] == [
+            "000001", "000002", "000003",
+        ]  # fmt: skip
+        assert [x.number for x in desk.journal()] == list(range(1, len(desk.journal()) + 1))
+        # The clock that ran out meanwhile has struck, once.
+        assert silent.handoff.state is HandoffState.EXPIRED
+        assert len(struck(desk)) == 1
+        assert rows(desk) == running(desk)
+        assert desk.work(received(unlucky, deliveries=4)) == [TryAgain()]
+        assert desk.dead_letters() == []
+    (outcome,) = desk.work(received(unlucky, deliveries=5))
+    assert isinstance(outcome, Done)
+    assert outcome.answer is not None
+    assert outcome.answer.status == 201
+    assert desk.tell(one)[0].status == 201
+    assert len(desk.states()) == 4
+
+
+def test_a_command_that_collides_with_what_is_there_is_set_aside_after_five_deliveries(
+    desk: Desk, clock: ManualClock
+) -> None:
+    """No trigger here: the hand-off that it leads to has an id that is taken."""
+    command = a_command(a_submission())
+    taken = derived_id(clock.now(), command.id, "handoff", HUB)
+    with writing(desk.engine) as connection:
+        connection.execute(sa.insert(t.handoffs).values(id=str(taken), referral=str(taken)))
+    neighbour = a_command(a_submission())
+    for deliveries in range(1, 5):
+        outcomes = desk.work(received(command, deliveries), received(neighbour, deliveries))
+        assert [type(outcome) for outcome in outcomes] == [TryAgain, Done]
+        desk.restart()
+    assert desk.dead_letters() == []
+    assert desk.work(received(command, deliveries=5)) == [Done(None)]
+    assert desk.dead_letters() == [
+        ("the database rejects what it leads to", command.to_json()),
+    ]
+    assert len(desk.states()) == 1
+    # And it goes on.
+    an_emergency(desk)
+    clock.move(QUARTER)
+    desk.strike()
+    assert len(struck(desk)) == 2
+
+
+@pytest.mark.parametrize("restarted", [False, True], ids=["the same process", "a new process"])
+def test_a_clock_whose_strike_the_database_rejects_is_looked_at_again_and_holds_up_no_other(
+    desk: Desk, clock: ManualClock, restarted: bool
+) -> None:
+    minute = timedelta(minutes=1)
+    cases = []
+    for _ in range(3):
+        cases.append(an_emergency(desk))
+        clock.move(timedelta(seconds=1))
+    clock.move(QUARTER)
+    unlucky, expired = cases[1], HandoffState.EXPIRED
+    due = unlucky.handoff.due_at
+    with rejecting_journal_of(desk, unlucky.id):
+        desk.strike()
+        assert [x.handoff.state for x in cases] == [expired, HandoffState.OFFERED, expired]
+        # Since when it is due is still known; when it is looked at again, too.
+        assert rows(desk) == running(desk)
+        again = [row for row in desk.rows(t.clocks) if row.subject == str(unlucky.handoff.id)]
+        assert [row.strike_at for row in again] == [utc_text(clock.now() + minute)]
+        if restarted:
+            desk.restart()
+        assert desk.writer.strikes_in == minute
+        # Commands are decided meanwhile.
+        assert desk.tell(a_command(a_submission()))[0].status == 201
+        clock.move(minute - INSTANT)
+        desk.strike()
+        assert desk.writer.strikes_in == INSTANT
+        clock.move(INSTANT)
+        assert desk.tell(a_command(a_submission()))[0].status == 201
+        assert unlucky.handoff.state is HandoffState.OFFERED
+        assert desk.writer.strikes_in == minute
+        assert len(struck(desk)) == 2
+    clock.move(minute)
+    desk.strike()
+    (entry,) = [x for x in struck(desk) if x.referral == unlucky.id]
+    assert overdue_since(entry) == due
+    assert rows(desk) == running(desk)
+
+
+def test_what_the_database_rejects_beside_many_clocks_holds_up_none_of_them(
+    desk: Desk, clock: ManualClock
+) -> None:
+    cases = [an_emergency(desk) for _ in range(6)]
+    clock.move(QUARTER)
+    unlucky = a_submission()
+    with rejecting_journal_of(desk, unlucky.referral):
+        assert desk.work(received(a_command(unlucky))) == [TryAgain()]
+    assert {case.handoff.state for case in cases} == {HandoffState.EXPIRED}
+    assert len(struck(desk)) == 6
+    assert desk.writer.struck == 6
 
 
 # -- many at once -----------------------------------------------------------------------------------

@@ -121,6 +121,22 @@ def follow_step_by_step(desk: Desk, clock: ManualClock) -> None:
     assert [clock.subject for clock in state.clocks] == [state.handoffs[-1].id]
     state = told(c.AcceptHandoff(handoff=state.handoffs[-1].id), "hub-otsuka")
     assert (state.custodian, state.clocks) == ("hub-otsuka", ())
+    # A call that few know of goes on when the case has ended, and is raised again when it is forgotten.
+    state = told(c.RaiseEscalation(referral=state.id, reason="E03"), ANSHIN)
+    suspicion = state.escalations[-1].id
+    told(c.AcknowledgeEscalation(escalation=suspicion), "ward-office")
+    state = told(c.CloseReferral(referral=state.id, outcome="got_help"), "hub-otsuka")
+    assert [clock.subject for clock in state.clocks] == [suspicion]
+    clock.move(state.clocks[0].due_at - clock.now())
+    town.strike()
+    desk.strike()
+    assert desk.states() == town.states
+    clocks_are_those_of(desk.rows(t.clocks), town.states.values())
+    escalations_are_those_of(desk.rows(t.escalations), town.entries)
+    state = told(c.AcknowledgeEscalation(escalation=suspicion), "core")
+    assert (state.stage, state.custodian) == ("closed", "hub-otsuka")
+    state = told(c.ResolveEscalation(escalation=suspicion, disposition="advised"), "core")
+    assert state.clocks == ()
 
 
 def tell(
@@ -176,6 +192,17 @@ def test_custody_is_told_as_spans_without_a_gap_or_an_overlap() -> None:
     )
     ends = [*moments[1:], case.town.clock.now()]
     assert [span.until for span in history.custody] == ends
+
+
+def test_a_case_that_was_taken_by_a_call_that_few_know_of_has_one_span_more_and_not_two() -> None:
+    case = a_referral().accepted_by(HUB).escalated_by(ANSHIN, "E03")
+    case.town.clock.move(HOUR)
+    case.acknowledged_by("core", "E03")
+    history = replay(case.town.entries)
+    assert [span.custodian for span in history.custody] == [ANSHIN, HUB, "core"]
+    assert history.custody[1].until == history.custody[2].since == case.town.clock.now()
+    # Between the two entries of that step the hub still had it.
+    assert [fold(case.town.entries[:end]).custodian for end in (-1, None)] == [HUB, "core"]
 
 
 def test_before_its_submission_there_was_nothing() -> None:

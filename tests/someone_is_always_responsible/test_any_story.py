@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 
 from schemas import commands as c
 from schemas import events as e
-from schemas.codes import HandoffKind, HandoffState, Stage
+from schemas.codes import EscalationState, HandoffKind, HandoffState, Stage
 from schemas.events import event_adapter
 from schemas.journal import JournalEntry
 from schemas.problems import ProblemCode, Refusal
 from schemas.referral import Referral, evolve, referral_adapter
-from services.referral.involvement import ever_involved
+from services.referral.deciding import written_down
+from services.referral.involvement import ever_involved, may_open
 from services.referral.lifecycle import decide
 from tests.builders import AUDITOR, BUNKYO, Town, a_command, a_submission
 from tests.stories import Wish, command_of, moved, stories, wishes
@@ -43,7 +44,7 @@ def standing_transfers(state: Referral) -> list[object]:
 
 @settings(max_examples=80)
 @given(stories)
-def test_every_version_has_one_custodian_and_only_an_acceptance_moves_custody(
+def test_every_version_has_one_custodian_and_only_who_takes_the_case_moves_custody(
     story: list[Wish],
 ) -> None:
     for way in versions(told(story)).values():
@@ -55,10 +56,15 @@ def test_every_version_has_one_custodian_and_only_an_acceptance_moves_custody(
             if custodian is None:
                 assert state.custodian == state.sender == entry.actor
             elif state.custodian != custodian:
-                assert isinstance(entry.event, e.HandoffAccepted | e.EscalationAcknowledged)
+                assert isinstance(
+                    entry.event, e.HandoffAccepted | e.EscalationAcknowledged | e.CustodyTaken
+                )
                 assert state.custodian == entry.actor == entry.event.by
             if isinstance(entry.event, e.EscalationAcknowledged):
+                call = state.escalation(entry.event.escalation)
                 takes = entry.actor == BUNKYO.core and not entry.event.advise_only
+                # What few know of moves nothing: that the case is taken is said beside it.
+                takes = takes and not call.restricted
                 assert state.custodian == (entry.actor if takes else custodian)
             if isinstance(entry.event, e.HandoffAccepted):
                 handoff = state.handoff(entry.event.handoff)
@@ -90,17 +96,54 @@ def test_after_each_decision_nothing_stands_that_could_move_custody_a_second_tim
         if accepted:
             offer = state.handoff(accepted[0].handoff).offer
             assert not [h for h in state.handoffs if h.offer == offer and h.stands]
-        took = [x for x in decision if isinstance(x, e.EscalationAcknowledged)]
+        took = [x for x in decision if isinstance(x, e.EscalationAcknowledged | e.CustodyTaken)]
         if took and state.custodian != custodian:
             assert not standing_transfers(state)
         if state.ended:
             assert not [h for h in state.handoffs if h.stands]
-            assert not [x for x in state.escalations if x.open]
         assert (state.stage is Stage.OFFERED) == (
             bool(standing_transfers(state))
             and not state.ended
             and not (state.district and state.district.id is None)
         )
+
+
+@settings(max_examples=80)
+@given(stories)
+def test_what_is_still_open_when_a_case_ends_is_in_hand_or_known_to_few(story: list[Wish]) -> None:
+    for way in versions(told(story)).values():
+        before = None
+        for _, state in way:
+            if state.ended:
+                open_ = [x for x in state.escalations if x.open]
+                if before is not None and not before.ended:
+                    in_hand = EscalationState.ACKNOWLEDGED
+                    assert all(x.state is in_hand or x.restricted for x in open_)
+                else:
+                    # Nothing is called anew, and nothing that was over is called again.
+                    assert {x.id for x in open_} <= {x.id for x in before.escalations if x.open}
+            before = state
+
+
+def openers(state: Referral) -> set[str]:
+    return {a.id for a in BUNKYO.agencies if may_open(state, a.id, BUNKYO)}
+
+
+@settings(max_examples=80)
+@given(stories)
+def test_a_suspicion_opens_a_case_to_the_desk_that_is_called_and_to_nobody_else(
+    story: list[Wish],
+) -> None:
+    town = told(story)
+    for state in list(town.states.values()):
+        for agency in ever_involved(state):
+            command = a_command(c.RaiseEscalation(referral=state.id, reason="E03"), agency)
+            decision = decide(state, command, town.context())
+            if isinstance(decision, Refusal):
+                continue
+            after = written_down(state, command, decision, town.clock.now())[-1][1]
+            assert openers(after) <= openers(state) | {decision[0].to}
+            assert decision[0].to in openers(after)
 
 
 @settings(max_examples=80)

@@ -5,8 +5,7 @@ from datetime import timedelta
 import pytest
 
 from schemas.codes import HandoffKind
-from schemas.commands import CloseReferral, OfferHandoff
-from schemas.problems import ProblemCode
+from schemas.commands import OfferHandoff
 from services.referral import views
 from services.referral.involvement import (
     concerned,
@@ -206,12 +205,6 @@ def test_another_call_of_the_same_case_is_told_as_ever() -> None:
     case = suspected(by=LIEN).escalated_by(HUB, "E10")
     assert codes_seen(case, ANSHIN) == ["E10"]
     assert {ANSHIN, HUB, LIEN, CORE} <= told_of(case, "escalation_raised")[-1]
-
-
-def test_a_custodian_that_may_not_know_is_only_told_that_some_call_is_open() -> None:
-    case = suspected(by=LIEN)
-    refusal = case.no(HUB, CloseReferral(referral=case.id, outcome="got_help"))
-    assert (refusal.code, refusal.errors) == (ProblemCode.ESCALATION_OPEN, ())
 
 
 # -- desks that were called ----------------------------------------------------------------------

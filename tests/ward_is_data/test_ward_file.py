@@ -80,6 +80,27 @@ def test_opening_hours_know_lunch_midnight_holidays_and_the_turn_of_the_year() -
     assert core.hours.on(date(2028, 1, 4), is_holiday=False) != ()
 
 
+AROUND_THE_CLOCK = """week = [
+    { days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"], open = "12:00", close = "24:00" },
+    { days = ["mon", "tue", "wed"], open = "00:00", close = "12:00" },
+    { days = ["thu", "fri", "sat", "sun"], open = "00:00", close = "12:00" },
+]
+"""
+
+
+def test_a_desk_whose_shifts_meet_never_closes() -> None:
+    """Two shifts, one until noon and one from noon, are as good as one from midnight to midnight."""
+    text = (HERE / "sample.toml").read_text("utf-8")
+    start = text.index("[desks.hours]\n") + len("[desks.hours]\n")
+    end = text.index("holidays", start)
+    by_the_wall = text[:start] + AROUND_THE_CLOCK + text[end:]
+    old = 'acknowledge = { clock = "business", days = 1 }'
+    assert by_the_wall.count(old) == 1
+    by_the_wall = by_the_wall.replace(old, 'acknowledge = { clock = "wall", minutes = 15 }')
+    ward = read_ward(by_the_wall, "shifts.toml")
+    assert [len(desk.hours.week) for desk in ward.desks] == [3]
+
+
 def test_every_ward_that_comes_with_the_network_loads() -> None:
     for path in bundled_ward().parent.glob("*.toml"):
         assert load_ward(path).core
