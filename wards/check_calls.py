@@ -6,7 +6,7 @@ from datetime import timedelta
 from schemas.base import NETWORK
 from schemas.codes import AgencyKind, ClockKind, Urgency
 from wards.agencies import WEEKDAYS, Hours, Weekday
-from wards.escalation import Desk, WhenCase, WhenSilent, WhenUndecided
+from wards.escalation import Desk, WhenCase, WhenNoCandidate, WhenSilent, WhenUndecided
 from wards.fault import Fault
 from wards.model import Vocabulary, Ward
 from wards.places import Path
@@ -77,8 +77,9 @@ def _somebody_is_called(ward: Ward) -> Iterator[Fault]:
                 "いつでも応じる窓口が一つは要ります",
                 "a call by the wall clock needs a desk that never closes",
             )
+        needed = [desk for desk in desks if desk.id in always] if wall else desks
         for branch in branches:
-            if desks and all(branch in desk.staff for desk in desks):
+            if needed and all(branch in desk.staff for desk in needed):
                 yield Fault(
                     (*at, "desks"),
                     f"「{branch}」の件が自分自身に戻ります",
@@ -106,11 +107,15 @@ def _named_once(ward: Ward) -> Iterator[Fault]:
 
 
 def _nothing_goes_unheard(ward: Ward) -> Iterator[Fault]:
-    """Silence, and a district that nobody can decide, must each call somebody."""
+    """Silence, a district that nobody can decide, and a list with nobody left on it must each call
+    somebody."""
     needed: tuple[tuple[type, str, str], ...] = (
         (WhenSilent, "無回答(silent)で上申する理由がありません", "nothing is raised by silence"),
         (WhenUndecided, "地区未定(undecided)で上申する理由がありません", "no reason for undecided"),
     )
+    if ward.calls.candidates:
+        needed += ((WhenNoCandidate, "空きなし(no_candidate)で上申する理由がありません",
+                    "no reason for no_candidate"),)  # fmt: skip
     conditions = [c for reason in ward.escalation_reasons for c in reason.when]
     for kind, ja, en in needed:
         if not any(isinstance(condition, kind) for condition in conditions):

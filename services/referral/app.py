@@ -143,6 +143,9 @@ class _Referral:
                 await asyncio.sleep(0.5)
                 continue
             self._failing = False
+            backlog.come_again(
+                [m for m, o in zip(messages, outcomes, strict=True) if not isinstance(o, Done)]
+            )
             self._publisher.nudge()
             if self._writer.changed_escalations:
                 await self._say(subjects.grew(self._ward.code, "escalations"))

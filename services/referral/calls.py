@@ -32,12 +32,13 @@ from wards.terms import Deadline
 def escalate(
     state: Referral, command: c.Command, action: c.RaiseEscalation, context: Context
 ) -> Decision:
-    """Somebody who has, or had, a part in the case calls the core centre."""
-    if state.ended:
-        return Refusal(ProblemCode.ALREADY_CLOSED)
+    """Somebody who has, or had, a part in the case calls the core centre; of a suspicion of abuse
+    also when the case has ended."""
     reason = context.ward.reason(action.reason)
     if reason is None:
         return invalid("/reason", "この区にない理由です / no such reason in this ward")
+    if state.ended and not reason.restricted:
+        return Refusal(ProblemCode.ALREADY_CLOSED)
     if any(
         x.open and (x.code, x.raised_by) == (reason.code, command.agency) for x in state.escalations
     ):
@@ -205,7 +206,7 @@ def resolve(
         return Refusal(ProblemCode.NOT_ACKNOWLEDGED)
     if escalation.state is EscalationState.RESOLVED:
         return Refusal(ProblemCode.ALREADY_ANSWERED)
-    if state.stage is Stage.AWAITING_RULING and _is_about(escalation, w.WhenUndecided, context):
+    if state.stage is Stage.AWAITING_RULING and is_about(escalation, w.WhenUndecided, context):
         return Refusal(ProblemCode.AWAITING_RULING)
     resolved = e.EscalationResolved(
         sealed=sealed_of(action),
@@ -285,7 +286,7 @@ def ended_by_ruling(
     before: list[e.Event] = []
     after: list[e.Event] = []
     for escalation in state.escalations:
-        if not escalation.open or not _is_about(escalation, w.WhenUndecided, context):
+        if not escalation.open or not is_about(escalation, w.WhenUndecided, context):
             continue
         if escalation.state is EscalationState.RAISED:
             before.append(
@@ -314,6 +315,6 @@ def ended_by_cancelling(state: Referral, by: str) -> list[e.Event]:
     ]
 
 
-def _is_about(escalation: Escalation, condition: type, context: Context) -> bool:
+def is_about(escalation: Escalation, condition: type, context: Context) -> bool:
     reason = context.ward.reason(escalation.code)
     return reason is not None and any(isinstance(each, condition) for each in reason.when)

@@ -37,7 +37,8 @@ def _readers(state: Referral) -> set[str]:
     restricted = [x for x in state.escalations if x.restricted]
     if not restricted:
         return readers
-    must_know = {state.sender, state.custodian} | {x.raised_by for x in restricted}
+    # Whoever raises another one later had been left out by the first, or knew already.
+    must_know = {state.sender, state.custodian, restricted[0].raised_by}
     return readers & must_know | {agency for x in restricted for agency in x.called}
 
 

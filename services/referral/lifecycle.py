@@ -95,7 +95,7 @@ def _decide(state: Referral | None, command: c.Command, context: Context) -> Dec
         case c.CancelReferral():
             return _cancel(state, command)
         case c.ReopenReferral():
-            return _reopen(state, command)
+            return _reopen(state, command, context)
         case c.ProbeWriting():
             return []
         case _:
@@ -195,9 +195,9 @@ def _of_this_ward(finding: c.Finding, ward: Ward) -> bool:
 def _rule(
     state: Referral, command: c.Command, action: c.RuleDistrict, context: Context
 ) -> Decision:
-    """The core centre decides the district, or decides anew what was ruled before. If it is to be
-    remembered, the next address in that block follows the new ruling; what followed the old one
-    stays as it was."""
+    """The core centre decides the district, or decides anew what was ruled before. Where the old
+    ruling was remembered, or the new one is to be, the next address in that block follows the new
+    one; what followed the old one stays as it was."""
     ward = context.ward
     if command.agency != ward.core:
         return Refusal(ProblemCode.NOT_INVOLVED)
@@ -212,7 +212,9 @@ def _rule(
         sealed=sealed_of(action),
         district=action.district,
         by=command.agency,
-        remember=action.remember and district.block_key is not None,
+        # What takes the place of a remembered ruling is remembered in its place.
+        remember=district.block_key is not None
+        and (action.remember or _remembered(district, context)),
         block_key=district.block_key,
         revises=district.ruling,
     )
@@ -235,6 +237,12 @@ def _rule(
     before, after = calls.ended_by_ruling(state, command, disposition, context)
     withdrawn = handoffs.withdrawn(elsewhere, command.agency, WithdrawnBecause.RULED_ELSEWHERE)
     return [*before, ruled, *withdrawn, *after, *offered]
+
+
+def _remembered(district: District, context: Context) -> bool:
+    """Whether the ruling that settles the district is the one that its block goes by."""
+    ruling = context.rulings.get(district.block_key or "")
+    return ruling is not None and ruling.ruling == district.ruling
 
 
 def _settled_by_address(district: District) -> bool:
@@ -283,9 +291,14 @@ def _cancel(state: Referral, command: c.Command) -> Decision:
     return [*withdrawn, *calls.ended_by_cancelling(state, command.agency), cancelled]
 
 
-def _reopen(state: Referral, command: c.Command) -> Decision:
+def _reopen(state: Referral, command: c.Command, context: Context) -> Decision:
+    """The custodian goes on; or the core centre, that has been called about the closed case."""
     if state.stage is not Stage.CLOSED:
         return invalid("", "終結した件だけを再開できます / only a closed case is reopened")
-    if command.agency != state.custodian:
-        return Refusal(ProblemCode.NOT_CUSTODIAN)
-    return [e.ReferralReopened(sealed=sealed_of(command.action), by=command.agency)]
+    reopened = e.ReferralReopened(sealed=sealed_of(command.action), by=command.agency)
+    if command.agency == state.custodian:
+        return [reopened]
+    core = context.ward.core
+    if command.agency == core and any(x.open for x in state.escalations):
+        return [reopened, e.CustodyTaken(by=core, custodian=core)]
+    return Refusal(ProblemCode.NOT_CUSTODIAN)

@@ -11,6 +11,7 @@ from schemas import commands as c
 from schemas import events as e
 from schemas.base import NETWORK
 from schemas.codes import (
+    Disposition,
     EscalationState,
     HandoffKind,
     HandoffState,
@@ -18,7 +19,7 @@ from schemas.codes import (
 )
 from schemas.referral import Handoff, Referral
 from services.referral import handoffs
-from services.referral.calls import Cause, raised
+from services.referral.calls import Cause, is_about, raised
 from services.referral.deciding import Context, sealed_of
 from services.referral.involvement import taking_part
 from wards import escalation as w
@@ -107,7 +108,7 @@ def _cause(
             # What the core centre holds is not passed round any more.
             if last is None or after.custodian == context.ward.core:
                 return None
-            passed = _times_passed(after, context.ward.core)
+            passed = _times_passed(after, context)
             return Cause(last.id) if passed >= condition.times else None
         case w.WhenRefusedInARow():
             last = _last_answer(happened, after, HandoffKind.REQUEST)
@@ -174,16 +175,21 @@ def _refused(handoff: Handoff) -> bool:
     return handoff.state is HandoffState.DECLINED and handoff.said_by is SaidBy.AGENCY
 
 
-def _times_passed(state: Referral, core: str) -> int:
+_DECIDED = (Disposition.KEPT, Disposition.RETURNED, Disposition.REASSIGNED)
+
+
+def _times_passed(state: Referral, context: Context) -> int:
     """How often the case was refused or sent on: refusals of agencies, and acceptances after the
     first, each of which means that somebody had taken it and passed it on. Counted since the core
-    centre last had it in hand, and never what it decided itself; what the person said no to is no
-    passing round."""
+    centre last decided where it goes, or had this very call in hand; and never what it decided
+    itself. What the person said no to is no passing round."""
+    core = context.ward.core
     since = max(
         (
             x.resolved_at or x.acknowledged_at or x.raised_at
             for x in state.escalations
             if x.acknowledged_by == core
+            and (x.disposition in _DECIDED or is_about(x, w.WhenPassedRound, context))
         ),
         default=state.submitted_at,
     )
@@ -200,7 +206,7 @@ def _times_passed(state: Referral, core: str) -> int:
 
 
 def _refusals_running(state: Referral, last: Handoff) -> int:
-    """Refusals of the same function since anybody last took it."""
+    """How many agencies have refused the same function since anybody last took it."""
     answered = sorted(
         (
             h
@@ -212,13 +218,13 @@ def _refusals_running(state: Referral, last: Handoff) -> int:
         ),
         key=lambda h: h.answered_at or h.offered_at,
     )
-    running = 0
+    running: set[str] = set()
     for handoff in answered:
         if _refused(handoff):
-            running += 1
+            running.add(handoff.receiver)
         elif handoff.state in (HandoffState.ACCEPTED, HandoffState.COMPLETED):
-            running = 0
-    return running
+            running.clear()
+    return len(running)
 
 
 def _nobody_left(happened: Sequence[e.Event], after: Referral, command: c.Command) -> Cause | None:
@@ -232,7 +238,7 @@ def _nobody_left(happened: Sequence[e.Event], after: Referral, command: c.Comman
     for event in happened:
         if isinstance(event, e.HandoffDeclined | e.HandoffExpired):
             ended = after.handoff(event.handoff)
-            if ended is None or not ended.listed:
+            if ended is None or not ended.listed or ended.said_by is SaidBy.PERSON:
                 continue
             asked = [h for h in after.handoffs if h.offer == ended.offer]
             helps = (HandoffState.OFFERED, HandoffState.ACCEPTED, HandoffState.COMPLETED)

@@ -89,7 +89,7 @@ class Writer:
         self.latest = timedelta()
         """By how much the latest of all clocks was missed."""
         self.changed_escalations = False
-        """Whether the last batch changed any."""
+        """Whether the last ``work`` changed any."""
         self._in_doubt = False
         self._head = self._change = 0
         self._next_strike: datetime | None = None
@@ -114,6 +114,7 @@ class Writer:
         """Decide the clocks that have run out (unless they are to wait: ``strike``), the longest
         overdue first, then ``messages`` in order. Raises ``sqlalchemy.exc.DBAPIError`` when the
         database cannot take them: then nothing was written and all must come again."""
+        self.changed_escalations = False
         try:
             return self._work(messages, _MOST_STRUCK if strike else 0)
         except (sa.exc.IntegrityError, sa.exc.DataError):
@@ -153,14 +154,17 @@ class Writer:
                     return
 
     def _put_off_the_first(self) -> None:
+        now, k = self._clock.now(), t.clocks
         with writing(self._engine) as connection:
             self._sole.guard(connection)
-            k = t.clocks
-            first = sa.select(k.c.subject).order_by(k.c.strike_at, k.c.subject).limit(1)
-            later = utc_text(self._clock.now() + _LOOK_AGAIN)
-            connection.execute(
-                sa.update(k).where(k.c.subject == first.scalar_subquery()).values(strike_at=later)
-            )
+            first = sa.select(k).order_by(k.c.strike_at, k.c.subject).limit(1)
+            row = connection.execute(first).one()
+            if row.strike_at == row.due_at:
+                # The first time; not once a minute for as long as it fails.
+                body = self._struck(row, now).to_json()
+                bury(connection, t.dead_letters, "", body, "the database rejects a clock", now)
+            later = sa.update(k).where(k.c.subject == row.subject)
+            connection.execute(later.values(strike_at=utc_text(now + _LOOK_AGAIN)))
 
     def _work(self, messages: Sequence[Received], most_struck: int) -> list[Outcome]:
         counted = self.decided, self.refused, self.struck, self.latest
@@ -414,7 +418,7 @@ class Writer:
     def _remember(self, batch: Batch) -> None:
         self._head = batch.head
         self._change = batch.change
-        self.changed_escalations = bool(batch.escalations)
+        self.changed_escalations |= bool(batch.escalations)
         self._last_number = batch.last_number
         self._rulings = batch.rulings
         for key, state in batch.touched.items():

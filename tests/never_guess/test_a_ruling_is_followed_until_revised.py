@@ -42,11 +42,18 @@ def test_a_ruling_revised_from_a_case_that_followed_it_holds_for_the_next_addres
     assert settled(followed) == ("tomisaka", Basis.RULED)
 
 
-def test_a_ruling_for_one_case_that_followed_another_leaves_the_next_address_alone() -> None:
+def test_a_remembered_ruling_that_was_overturned_settles_no_other_address() -> None:
+    """Also where nobody asked for the new one to be remembered: a block lies in one district."""
     town = Town()
     a_referral(town=town, finding=SHARED).ruled("otsuka", remember=True)
     a_referral(town=town, finding=SHARED).ruled("tomisaka")
-    assert settled(a_referral(town=town, finding=SHARED)) == ("otsuka", Basis.RULED)
+    assert settled(a_referral(town=town, finding=SHARED)) == ("tomisaka", Basis.RULED)
+
+
+def test_a_ruling_that_was_not_remembered_is_overturned_for_its_own_case_only() -> None:
+    town = Town()
+    a_referral(town=town, finding=SHARED).ruled("otsuka").ruled("tomisaka")
+    assert a_referral(town=town, finding=SHARED).state.district.id is None
 
 
 def test_the_revised_ruling_is_what_is_remembered_after_a_restart(

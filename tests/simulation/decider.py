@@ -82,7 +82,7 @@ class Decider:
     def ask(self, command: c.Command, referral: UUID, now: datetime) -> Step:
         """Decide a command that was not seen before, and let what was decided happen."""
         state = self.states.get(referral)
-        context = Context(now, self.ward, HOLIDAYS, self.rulings, self.last_number)
+        context = Context(now, self.ward, HOLIDAYS, dict(self.rulings), self.last_number)
         try:
             decision = self.decide(state, command, context)
             events = [] if isinstance(decision, Refusal) else decision

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from schemas import commands as c
-from schemas.codes import Disposition, EscalationState
+from schemas.codes import Disposition, EscalationState, SaidBy
 from schemas.problems import ProblemCode
 from tests.builders import ANSHIN, CORE, HUB, LIEN, STRANGER, Case, a_referral
 from tests.someone_is_always_responsible.editions import a_town, at
@@ -179,3 +179,45 @@ def test_who_called_calls_again_when_that_call_is_over() -> None:
     case.acknowledged_by(CORE, advise_only=True).resolved(Disposition.ADVISED)
     case.escalated_by(HUB, "E01")
     assert case.codes() == ["E01", "E01"]
+
+
+# -- emergencies and the count of refusals -----------------------------------------------------------
+
+
+def test_the_silence_after_the_core_centre_handed_an_emergency_on_waits_for_no_opening_hours() -> (
+    None
+):
+    case = silent().acknowledged_by(CORE, "E08")
+    case.resolved(Disposition.REASSIGNED, STRANGER, code="E08").later(QUARTER)
+    assert case.codes() == ["E08", "E13"]
+    assert case.escalation("E13").due_at == case.town.clock.now() + QUARTER
+
+
+def test_an_emergency_that_is_passed_round_waits_for_no_opening_hours() -> None:
+    case = a_referral().declined_by(HUB).offered_to(STRANGER).declined_by(STRANGER)
+    due = case.escalation("E09").due_at
+    assert due == case.town.clock.now() + timedelta(minutes=30)
+
+
+def test_advice_on_another_call_does_not_forget_a_refusal() -> None:
+    case = a_referral(household="with_ageing_parents", topics=("not_seen", "housing", "loneliness"))
+    case.declined_by(HUB).acknowledged_by(CORE, "E10", advise_only=True)
+    case.later(timedelta(minutes=1)).offered_to(STRANGER).declined_by(STRANGER)
+    assert case.codes() == ["E10", "E09"]
+
+
+def test_one_agency_that_refuses_twice_is_not_two_agencies_running() -> None:
+    case = a_referral().accepted_by(HUB)
+    case.requested_from(LIEN).declined_by(LIEN).requested_from(LIEN).declined_by(LIEN)
+    assert case.codes() == []
+    case.requested_from(HOSPITAL).declined_by(HOSPITAL)
+    assert case.codes() == ["E04"]
+
+
+def test_the_persons_own_no_is_not_a_lack_of_beds() -> None:
+    case = a_referral(urgency="routine", function="experience", requested_action=None)
+    case.accepted_by(HUB).requested_from()
+    no = c.DeclineHandoff(
+        handoff=case.handoff(HOME).id, said_by=SaidBy.PERSON, reason="person_declined"
+    )
+    assert case.asks(HOME, no).codes() == []

@@ -105,3 +105,28 @@ def test_who_advised_on_a_case_that_has_ended_hands_nothing_on() -> None:
 def test_nobody_raises_a_call_about_a_case_that_has_ended() -> None:
     call = c.RaiseEscalation(referral=(case := cancelled()).id, reason="E01")
     assert case.no(ANSHIN, call).code is ProblemCode.ALREADY_CLOSED
+
+
+def test_the_core_centre_reopens_a_closed_case_in_which_abuse_is_suspected_and_takes_it() -> None:
+    case = closed().acknowledged_by(CORE, "E03")
+    assert (case.state.stage, case.state.custodian) == (Stage.CLOSED, HUB)
+    case.asks(CORE, c.ReopenReferral(referral=case.id))
+    assert (case.state.stage, case.state.custodian) == (Stage.IN_CARE, CORE)
+    case.resolved(Disposition.KEPT, code="E03")
+
+
+def test_nobody_else_reopens_it_and_not_the_core_centre_without_a_call() -> None:
+    case = closed()
+    reopen = c.ReopenReferral(referral=case.id)
+    assert case.no(LIEN, reopen).code is ProblemCode.NOT_CUSTODIAN
+    quiet = a_referral().accepted_by(HUB).closed()
+    reopen = c.ReopenReferral(referral=quiet.id)
+    assert quiet.no(CORE, reopen).code is ProblemCode.NOT_CUSTODIAN
+
+
+def test_of_a_closed_case_a_suspicion_of_abuse_may_be_raised_and_nothing_else() -> None:
+    case = a_referral().accepted_by(HUB).closed()
+    other = c.RaiseEscalation(referral=case.id, reason="E01")
+    assert case.no(ANSHIN, other).code is ProblemCode.ALREADY_CLOSED
+    case.escalated_by(ANSHIN, "E03")
+    assert case.escalation("E03").id in {clock.subject for clock in case.state.clocks}
