@@ -10,7 +10,7 @@ from schemas.codes import AgencyKind
 from wards.agencies import Agency, Dated, Hours
 from wards.check_calls import CALL_RULES
 from wards.check_map import MAP_RULES
-from wards.fault import Fault
+from wards.fault import Fault, unknown
 from wards.model import VOCABULARIES, Ward
 from wards.places import Path
 
@@ -78,11 +78,7 @@ def _agencies(ward: Ward) -> Iterator[Fault]:
             ("assumed", agency.assumed, set(Agency.model_fields)),
         ]
         for key, values, allowed in known:
-            for value in values:
-                if value not in allowed:
-                    yield Fault(
-                        (*at, key), f"「{value}」は知られていません", f"{value!r} is not known"
-                    )
+            yield from unknown((*at, key), values, allowed)
         if agency.valid_to is not None and agency.valid_to < agency.valid_from:
             yield Fault((*at, "valid_to"), "終了日が開始日より前です", "it ends before it begins")
 

@@ -7,7 +7,7 @@ from schemas.base import NETWORK
 from schemas.codes import AgencyKind, ClockKind, Urgency
 from wards.agencies import WEEKDAYS, Hours, Weekday
 from wards.escalation import Desk, WhenCase, WhenNoCandidate, WhenSilent, WhenUndecided
-from wards.fault import Fault
+from wards.fault import Fault, unknown
 from wards.model import Vocabulary, Ward
 from wards.places import Path
 
@@ -21,43 +21,38 @@ def _calls(ward: Ward) -> Iterator[Fault]:
             yield Fault(
                 ("calls", key), "緊急度ごとに一つずつ要ります", "needs one for each urgency"
             )
-    known: list[tuple[Path, Sequence[str], set[str]]] = [
-        (("calls", "desks"), ward.calls.desks, desks)
-    ]
+    yield from unknown(("calls", "desks"), ward.calls.desks, desks)
     answering = {a.id for a in ward.agencies if a.kind is not AgencyKind.AUDITOR}
     for index, desk in enumerate(ward.desks):
-        known.append((("desks", index, "agency"), [desk.agency], answering))
-        known.append((("desks", index, "staffed_by"), desk.staffed_by, agencies))
-        known.append((("desks", index, "assumed"), desk.assumed, set(Desk.model_fields)))
+        at: Path = ("desks", index)
+        yield from unknown((*at, "agency"), [desk.agency], answering)
+        yield from unknown((*at, "staffed_by"), desk.staffed_by, agencies)
+        yield from unknown((*at, "assumed"), desk.assumed, set(Desk.model_fields))
     for index, asked in enumerate(ward.calls.candidates):
-        at: Path = ("calls", "candidates", index)
-        known.append(((*at, "function"), [asked.function], {t.code for t in ward.functions}))
-        known.append(((*at, "agencies"), asked.agencies, agencies))
+        at = ("calls", "candidates", index)
+        yield from unknown((*at, "function"), [asked.function], {t.code for t in ward.functions})
+        yield from unknown((*at, "agencies"), asked.agencies, agencies)
     for index, reason in enumerate(ward.escalation_reasons):
-        known.append((("escalation_reasons", index, "desks"), reason.desks, desks))
+        at = ("escalation_reasons", index)
+        yield from unknown((*at, "desks"), reason.desks, desks)
         for place, condition in enumerate(reason.when):
             if isinstance(condition, WhenCase):
-                at = ("escalation_reasons", index, "when", place, "of")
-                known += _patterns(ward, condition, at)
-    for where, values, allowed in known:
-        for value in values:
-            if value not in allowed:
-                yield Fault(where, f"「{value}」は知られていません", f"{value!r} is not known")
+                yield from _patterns(ward, condition, (*at, "when", place, "of"))
 
 
-def _patterns(
-    ward: Ward, condition: WhenCase, at: Path
-) -> Iterator[tuple[Path, Sequence[str], set[str]]]:
-    vocabularies: tuple[Vocabulary, ...] = (
-        "functions",
-        "requested_actions",
-        "topics",
-        "consent_bases",
-    )
+_PATTERN_CODES: tuple[Vocabulary, ...] = (
+    "functions",
+    "requested_actions",
+    "topics",
+    "consent_bases",
+)
+
+
+def _patterns(ward: Ward, condition: WhenCase, at: Path) -> Iterator[Fault]:
     for index, pattern in enumerate(condition.of):
-        for key in vocabularies:
+        for key in _PATTERN_CODES:
             codes = {term.code for term in getattr(ward, key)}
-            yield (*at, index, key), getattr(pattern, key), codes
+            yield from unknown((*at, index, key), getattr(pattern, key), codes)
 
 
 def _somebody_is_called(ward: Ward) -> Iterator[Fault]:

@@ -140,13 +140,10 @@ class Ward(Frozen):
     def desk(self, desk_id: str) -> Desk | None:
         return next((d for d in self.desks if d.id == desk_id), None)
 
-    @cached_property
-    def _reasons(self) -> dict[str, EscalationReason]:
-        return {reason.code: reason for reason in self.escalation_reasons}
-
     def reason(self, code: str) -> EscalationReason | None:
         """What the ward says of a reason to call the core centre."""
-        return self._reasons.get(code)
+        found = self.term("escalation_reasons", code)
+        return found if isinstance(found, EscalationReason) else None
 
     def desks_of(self, reason: EscalationReason | None) -> tuple[Desk, ...]:
         """The desks that a call of this reason goes to, in order; of a reason that the ward no

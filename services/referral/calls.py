@@ -13,7 +13,6 @@ from schemas.codes import (
     Disposition,
     EscalationState,
     HandoffKind,
-    HandoffState,
     Stage,
     WithdrawnBecause,
 )
@@ -65,9 +64,9 @@ def raised(
     context: Context,
     sealed: tuple[Commitment, ...] = (),
 ) -> e.EscalationRaised:
-    deadline = reason.deadline(state.urgency)
+    due = _due(reason.deadline(state.urgency), f"{reason.code}.acknowledge", context)
     concerned = _concerned(state, by, cause.handoff)
-    level, desk = _desk(context.ward.desks_of(reason), 1, deadline, concerned, context)
+    level, desk = _desk(context.ward.desks_of(reason), 1, due, concerned, context)
     return e.EscalationRaised(
         sealed=sealed,
         escalation=derived_id(context.now, command.id, "escalation", reason.code),
@@ -76,7 +75,7 @@ def raised(
         level=level,
         desk=desk.id,
         to=desk.agency,
-        due=_due(deadline, f"{reason.code}.acknowledge", context),
+        due=due,
         handoff=cause.handoff,
         overdue_since=cause.overdue_since,
         restricted=reason.restricted,
@@ -101,7 +100,7 @@ def _due(deadline: Deadline, rule: str, context: Context) -> Due:
 def _desk(
     desks: tuple[w.Desk, ...],
     level: int,
-    deadline: Deadline,
+    due: Due,
     concerned: set[str],
     context: Context,
 ) -> tuple[int, w.Desk]:
@@ -112,12 +111,11 @@ def _desk(
     placed = tuple(enumerate(desks, start=1))
     others = concerned - {context.ward.core}
     there = placed
-    if deadline.clock is ClockKind.WALL:
-        until = _due(deadline, "", context).at
+    if due.clock is ClockKind.WALL:
         there = tuple(
             pair
             for pair in placed
-            if clocks.stays_open(pair[1].hours, context.now, until, context.holidays)
+            if clocks.stays_open(pair[1].hours, context.now, due.at, context.holidays)
         )
     fitting = [pair for pair in there if not others & set(pair[1].staff)]
     further = [pair for pair in fitting if pair[0] >= level]
@@ -139,8 +137,9 @@ def pass_on(
         if reason is not None
         else ward.calls.to_answer(state.urgency)
     )
+    due = _due(deadline, f"{escalation.code}.acknowledge", context)
     concerned = _concerned(state, escalation.raised_by, escalation.handoff)
-    level, desk = _desk(ward.desks_of(reason), escalation.level + 1, deadline, concerned, context)
+    level, desk = _desk(ward.desks_of(reason), escalation.level + 1, due, concerned, context)
     return [
         e.EscalationPassedOn(
             escalation=escalation.id,
@@ -148,7 +147,7 @@ def pass_on(
             level=max(level, escalation.level),
             desk=desk.id,
             to=desk.agency,
-            due=_due(deadline, f"{escalation.code}.acknowledge", context),
+            due=due,
             overdue_since=escalation.due_at,
         )
     ]
@@ -250,15 +249,9 @@ def _not_held() -> Refusal:
 
 def _held_before(state: Referral, core: str) -> str | None:
     """Who had the case before the core centre: the last to accept it, or the sender."""
-    accepted = [
-        h
-        for h in state.handoffs
-        if h.kind is HandoffKind.TRANSFER
-        and h.state is HandoffState.ACCEPTED
-        and h.receiver != core
-    ]
+    accepted = [h.receiver for h in handoffs.accepted_transfers(state) if h.receiver != core]
     if accepted:
-        return max(accepted, key=lambda h: h.answered_at or h.offered_at).receiver
+        return accepted[-1]
     return state.sender if state.sender != core else None
 
 

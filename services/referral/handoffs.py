@@ -1,5 +1,6 @@
 """Hand-offs: asking an agency, and what may come of it (打診と回答). Pure."""
 
+from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
@@ -185,6 +186,20 @@ def withdrawn(handoffs: list[Handoff], by: str, because: WithdrawnBecause) -> li
 
 def standing_transfers(state: Referral) -> list[Handoff]:
     return [h for h in state.handoffs if h.stands and h.kind is HandoffKind.TRANSFER]
+
+
+def accepted_transfers(state: Referral) -> list[Handoff]:
+    """Who took the case over, in the order in which they did."""
+    accepted = [
+        h
+        for h in state.handoffs
+        if h.kind is HandoffKind.TRANSFER and h.state is HandoffState.ACCEPTED
+    ]
+    return sorted(accepted, key=when_answered)
+
+
+def when_answered(handoff: Handoff) -> datetime:
+    return handoff.answered_at or handoff.offered_at
 
 
 def accept(state: Referral, command: c.Command, action: c.AcceptHandoff) -> Decision:

@@ -88,13 +88,16 @@ def concerned(state: Referral, event: e.Event, ward: Ward) -> tuple[str, ...]:
     return tuple(sorted(agencies))
 
 
+def sees_all(agency_id: str, ward: Ward) -> bool:
+    """The core centre and auditors see every case and every call."""
+    agency = ward.agency(agency_id)
+    return agency is not None and (agency_id == ward.core or agency.kind is AgencyKind.AUDITOR)
+
+
 def may_see(state: Referral, agency_id: str, ward: Ward) -> bool:
     """Involved now or before, the core centre, or an auditor."""
-    agency = ward.agency(agency_id)
-    return agency is not None and (
-        agency_id == ward.core
-        or agency.kind is AgencyKind.AUDITOR
-        or agency_id in ever_involved(state)
+    return sees_all(agency_id, ward) or (
+        ward.agency(agency_id) is not None and agency_id in ever_involved(state)
     )
 
 
@@ -126,9 +129,8 @@ def may_know_district(state: Referral, agency_id: str, ward: Ward) -> bool:
 def may_know_escalation(escalation: Escalation, agency_id: str, ward: Ward) -> bool:
     """A call of a restricted reason (虐待の疑い) is known to whoever raised it, the core centre, the
     desks that were called, and auditors: perhaps those who hold the case must not hear of it."""
-    agency = ward.agency(agency_id)
     return (
         not escalation.restricted
-        or agency_id in (ward.core, escalation.raised_by, *escalation.called)
-        or (agency is not None and agency.kind is AgencyKind.AUDITOR)
+        or agency_id in (escalation.raised_by, *escalation.called)
+        or sees_all(agency_id, ward)
     )

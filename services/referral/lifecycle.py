@@ -15,7 +15,6 @@ from schemas.codes import (
     Basis,
     Disposition,
     HandoffKind,
-    HandoffState,
     Stage,
     WithdrawnBecause,
 )
@@ -280,10 +279,7 @@ def _cancel(state: Referral, command: c.Command) -> Decision:
         return Refusal(ProblemCode.ALREADY_CLOSED)
     if command.agency != state.sender:
         return Refusal(ProblemCode.NOT_INVOLVED)
-    taken = any(
-        h.kind is HandoffKind.TRANSFER and h.state is HandoffState.ACCEPTED for h in state.handoffs
-    )
-    if taken or state.custodian != state.sender:
+    if handoffs.accepted_transfers(state) or state.custodian != state.sender:
         return Refusal(ProblemCode.ALREADY_ANSWERED)
     standing = [h for h in state.handoffs if h.stands]
     cancelled = e.ReferralCancelled(sealed=sealed_of(command.action), by=command.agency)

@@ -11,7 +11,7 @@ from runtime import journal as journals
 from runtime.database import reading
 from schemas import queries as q
 from schemas.base import JsonObject
-from schemas.codes import AgencyKind, EscalationState
+from schemas.codes import EscalationState
 from schemas.journal import JournalEntry
 from schemas.referral import Referral, referral_adapter
 from schemas.sealed import Group, SealedRecord
@@ -117,7 +117,7 @@ class Questions:
         ):
             if value is not None:
                 query = query.where(column == value)
-        if not self._sees_all(question.agency):
+        if not involvement.sees_all(question.agency, self._ward):
             # A desk sees the calls that were made to it; what it may not see is not counted either.
             query = query.where(x.c.called.contains(f" {question.agency} ", autoescape=True))
         if question.district is not None and question.agency != self._ward.core:
@@ -147,13 +147,8 @@ class Questions:
         return q.Told(found=True, body=body)
 
     def _watches(self, agency_id: str) -> bool:
-        return self._sees_all(agency_id) or any(d.agency == agency_id for d in self._ward.desks)
-
-    def _sees_all(self, agency_id: str) -> bool:
-        """The core centre and auditors see every call."""
-        agency = self._ward.agency(agency_id)
-        return agency is not None and (
-            agency_id == self._ward.core or agency.kind is AgencyKind.AUDITOR
+        return involvement.sees_all(agency_id, self._ward) or any(
+            desk.agency == agency_id for desk in self._ward.desks
         )
 
     def answer(self, question: q.ReadAnswer) -> q.Told:

@@ -193,16 +193,9 @@ def _times_passed(state: Referral, context: Context) -> int:
         ),
         default=state.submitted_at,
     )
-    transfers = [h for h in state.handoffs if h.kind is HandoffKind.TRANSFER]
-    accepted = sorted(
-        (h for h in transfers if h.state is HandoffState.ACCEPTED),
-        key=lambda h: h.answered_at or h.offered_at,
-    )
-    refused = [h for h in transfers if _refused(h)]
-    return sum(
-        h.sender != core and h.answered_at is not None and h.answered_at >= since
-        for h in (*refused, *accepted[1:])
-    )
+    refused = [h for h in state.handoffs if h.kind is HandoffKind.TRANSFER and _refused(h)]
+    onward = handoffs.accepted_transfers(state)[1:]
+    return sum(h.sender != core and handoffs.when_answered(h) >= since for h in (*refused, *onward))
 
 
 def _refusals_running(state: Referral, last: Handoff) -> int:
@@ -216,7 +209,7 @@ def _refusals_running(state: Referral, last: Handoff) -> int:
             and h.answered_at is not None
             and h.state is not HandoffState.WITHDRAWN
         ),
-        key=lambda h: h.answered_at or h.offered_at,
+        key=handoffs.when_answered,
     )
     running: set[str] = set()
     for handoff in answered:

@@ -158,13 +158,10 @@ class Writer:
         with writing(self._engine) as connection:
             self._sole.guard(connection)
             first = sa.select(k).order_by(k.c.strike_at, k.c.subject).limit(1)
+            batch = self._new_batch()
             row = connection.execute(first).one()
-            if row.strike_at == row.due_at:
-                # The first time; not once a minute for as long as it fails.
-                body = self._struck(row, now).to_json()
-                bury(connection, t.dead_letters, "", body, "the database rejects a clock", now)
-            later = sa.update(k).where(k.c.subject == row.subject)
-            connection.execute(later.values(strike_at=utc_text(now + _LOOK_AGAIN)))
+            self._set_aside(row, "the database rejects a clock", now, batch)
+            self._write(connection, batch)
 
     def _work(self, messages: Sequence[Received], most_struck: int) -> list[Outcome]:
         counted = self.decided, self.refused, self.struck, self.latest
@@ -173,18 +170,11 @@ class Writer:
                 self._sole.guard(connection)
                 if self._in_doubt:
                     self._load(connection)
-                batch = Batch(
-                    head=self._head,
-                    change=self._change,
-                    rulings=dict(self._rulings),
-                    last_number=dict(self._last_number),
-                )
+                batch = self._new_batch()
                 if most_struck:
                     self._strike_all(connection, batch, most_struck)
                 outcomes = self._decide_all(connection, messages, batch)
-                batch.write(connection)
-                for subject, body, reason in batch.buried:
-                    bury(connection, t.dead_letters, subject, body, reason, self._clock.now())
+                self._write(connection, batch)
                 next_strike = self._first_strike(connection) if batch.clocks else self._next_strike
         except BaseException:
             # Whether it was committed is not known (the connection may have broken in between), so
@@ -198,6 +188,19 @@ class Writer:
         self._next_strike = next_strike
         self._remember(batch)
         return outcomes
+
+    def _new_batch(self) -> Batch:
+        return Batch(
+            head=self._head,
+            change=self._change,
+            rulings=dict(self._rulings),
+            last_number=dict(self._last_number),
+        )
+
+    def _write(self, connection: Connection, batch: Batch) -> None:
+        batch.write(connection)
+        for subject, body, reason in batch.buried:
+            bury(connection, t.dead_letters, subject, body, reason, self._clock.now())
 
     # -- reading what is known -------------------------------------------------------------------
 
@@ -297,13 +300,17 @@ class Writer:
                 # A fault of ours: kept aside with its reason, and looked at again, in case a newer
                 # program is wiser. The clocks beside it are not held up.
                 log("striking_failed", fault=True, subject=row.subject)
-                if row.strike_at == row.due_at:
-                    # The first time; not once a minute for as long as it fails.
-                    batch.buried.append(("", command.to_json(), "deciding a clock failed"))
-                batch.postpone(row, now + _LOOK_AGAIN)
+                self._set_aside(row, "deciding a clock failed", now, batch)
             else:
                 self.struck += 1
                 self.latest = max(self.latest, now - datetime.fromisoformat(row.due_at))
+
+    def _set_aside(self, row: Any, reason: str, now: datetime, batch: Batch) -> None:
+        """A clock that fails is kept with its reason the first time, not once a minute for as long as
+        it fails, and looked at again later."""
+        if row.strike_at == row.due_at:
+            batch.buried.append(("", self._struck(row, now).to_json(), reason))
+        batch.postpone(row, now + _LOOK_AGAIN)
 
     def _struck(self, row: Any, now: datetime) -> c.Command:
         return c.Command(
