@@ -18,7 +18,8 @@ from schemas import queries as q
 from schemas import subjects
 from services.delivery import tables as t
 from services.delivery.inbox import Inboxes, check_entry
-from services.delivery.mail import Mailer, Outbox, Server
+from services.delivery.mail import Mailer, Server
+from services.delivery.outbox import Outbox
 from wards.model import Ward
 
 SERVICE = "delivery"

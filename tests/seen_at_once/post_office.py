@@ -30,7 +30,8 @@ from schemas.due import Due
 from schemas.journal import JournalEntry
 from services.delivery import tables as t
 from services.delivery.inbox import Inboxes
-from services.delivery.mail import PATIENCE, Mailer, Outbox, Server
+from services.delivery.mail import PATIENCE, Mailer, Server
+from services.delivery.outbox import Outbox
 from tests.book import as_read
 from tests.nats import meanwhile
 from wards import Ward, bundled_ward, load_ward

@@ -18,7 +18,8 @@ from schemas import events as e
 from schemas.codes import AddressKind, Basis, HandoffKind, Urgency
 from schemas.sealed import Commitment, Group
 from services.delivery import tables as t
-from services.delivery.mail import GIVE_UP_AFTER, KEEP, RETRY_AFTER, Server
+from services.delivery.mail import Server
+from services.delivery.outbox import GIVE_UP_AFTER, KEEP, RETRY_AFTER
 from tests.nats import until
 from tests.seen_at_once.post_office import (
     ABUSE,
