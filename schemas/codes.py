@@ -20,6 +20,16 @@ class Basis(StrEnum):
     AMBIGUOUS = "ambiguous"  # more than one candidate: never guessed, the core centre rules
 
 
+class Scope(StrEnum):
+    """What an agency's system may do (権限の範囲)."""
+
+    POST = "post"  # refer, offer, withdraw, escalate, note, close
+    ANSWER = "answer"  # answer offers and calls that were made to it
+    READ = "read"  # read its own cases, its inbox, the directory
+    CORE = "core"  # what only the core centre does: rule, watch every call
+    AUDIT = "audit"  # read every history, change nothing
+
+
 class Urgency(StrEnum):
     """How soon someone must answer (緊急・至急・通常・情報提供)."""
 

@@ -1,6 +1,6 @@
 """How an event looks from the outside: a CloudEvent (CloudEvents 1.0, JSON)."""
 
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from schemas.base import JsonObject
@@ -16,6 +16,11 @@ def local_text(moment: datetime) -> str:
         return moment.astimezone(JAPAN).isoformat()
     except OverflowError:
         return moment.isoformat()
+
+
+def local_day(moment: datetime) -> date:
+    """Which day it is in Japan."""
+    return moment.astimezone(JAPAN).date()
 
 
 def cloud_event(entry: JournalEntry) -> JsonObject:

@@ -11,6 +11,7 @@ class ProblemCode(StrEnum):
 
     INVALID_REQUEST = "invalid_request"
     UNAUTHENTICATED = "unauthenticated"
+    INSUFFICIENT_SCOPE = "insufficient_scope"
     NOT_INVOLVED = "not_involved"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
@@ -50,6 +51,10 @@ MEANINGS: dict[ProblemCode, Meaning] = {
     ProblemCode.UNAUTHENTICATED: Meaning(
         401, "機関の鍵が確認できません。Authorization: Bearer に鍵を付けてください。",
         "The agency key was not recognised. Send it as Authorization: Bearer.",
+    ),
+    ProblemCode.INSUFFICIENT_SCOPE: Meaning(
+        403, "この資格情報ではこの操作はできません。権限の範囲を区の管理者に確かめてください。",
+        "These credentials do not permit this call. Ask the ward's administrator about their scopes.",
     ),
     ProblemCode.NOT_INVOLVED: Meaning(
         403, "この件はないか、貴機関の関わる件ではありません。番号と宛先を確かめてください。",

@@ -1,26 +1,15 @@
 """An organisation on the network, and when somebody is there (関係機関・開所時間)."""
 
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from schemas.codes import AgencyKind
+from schemas.codes import AgencyKind, Scope
+from wards.delivery import ByInbox, Way
 from wards.frozen import Code, Frozen, Id, Words
+from wards.times import ClockTime
 
-
-def _clock_time(value: object) -> timedelta:
-    """``"17:30"`` as time since midnight. 24:00 is a time of day here: a hospital closes never."""
-    hours, _, minutes = value.partition(":") if isinstance(value, str) else ("", "", "")
-    if len(hours) != 2 or len(minutes) != 2 or not (hours + minutes).isdecimal():
-        raise ValueError('a time is written "HH:MM"')
-    since_midnight = timedelta(hours=int(hours), minutes=int(minutes))
-    if int(minutes) > 59 or since_midnight > timedelta(hours=24):
-        raise ValueError("no such time of day")
-    return since_midnight
-
-
-ClockTime = Annotated[timedelta, BeforeValidator(_clock_time)]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
@@ -111,6 +100,10 @@ class Agency(Frozen):
     """The last day on the network; none: it stays."""
     sample: bool = False
     """Invented for trying out: the ward's documents name no such agency."""
+    delivery: Way = ByInbox()
+    """How its events reach it (受け取り方)."""
+    scopes: tuple[Scope, ...] = (Scope.POST, Scope.ANSWER, Scope.READ)
+    """What its systems may do (権限の範囲); each of its credentials may be narrower."""
     assumed: tuple[Words, ...] = ()
     """Fields that the ward's documents do not state and somebody still has to confirm."""
 

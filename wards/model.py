@@ -12,6 +12,7 @@ from pydantic import Field, PositiveInt
 from schemas.codes import AgencyKind
 from wards.agencies import Agency
 from wards.boundaries import Blocks, Chome, Share, TownChome, draw
+from wards.delivery import Delivery, Limits
 from wards.escalation import Calls, Desk, EscalationReason
 from wards.frozen import Frozen, Id, Number, Words
 from wards.terms import ConsentBasis, DeclineReason, RequestedAction, Term
@@ -104,6 +105,8 @@ class Ward(Frozen):
     service_codes: tuple[Term, ...]
     calls: Calls
     desks: tuple[Desk, ...]
+    delivery: Delivery
+    limits: Limits
     agencies: tuple[Agency, ...]
     districts: tuple[District, ...]
     town_aliases: tuple[TownAlias, ...] = ()

@@ -23,6 +23,7 @@ from services.intake.api import Api
 from services.intake.authentication import Agencies, load_keys
 from services.intake.desk import Desk
 from services.intake.docs_page import docs_page
+from services.intake.edge import Edge
 from services.intake.gateway import Gateway
 from services.intake.identity import Names
 from services.intake.key_store import KeyStore
@@ -47,11 +48,11 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     gateway = Gateway(Bus(settings, SERVICE), ward.code)
     desk = Desk(ward, names, keys, gateway, clock)
     document = openapi_document()
+    access = Agencies(load_keys(settings.home / "keys.toml", ward), ward, clock)
     api = Api(
+        Edge(access, Metrics()),
         desk,
-        Agencies(load_keys(settings.home / "keys.toml", ward)),
         gateway,
-        Metrics(),
         ward,
         clock,
         openapi=to_json(document),

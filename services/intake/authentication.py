@@ -6,7 +6,10 @@ import secrets
 import tomllib
 from pathlib import Path
 
+from runtime.clock import Clock
 from runtime.keys import refuse_open
+from schemas.outside import local_day
+from services.intake.edge import Caller, Http
 from wards.model import Ward
 
 _HEAD = """# Agency keys (機関の鍵). Each line: agency id = "key". Keep this file secret (mode 0600).
@@ -17,8 +20,27 @@ class Agencies:
     """Looks an agency up by its key. Keys are kept hashed in memory; a lookup compares hashes, so
     its time says nothing about a key."""
 
-    def __init__(self, keys: dict[str, str]) -> None:
+    def __init__(self, keys: dict[str, str], ward: Ward, clock: Clock) -> None:
+        self._ward = ward
+        self._clock = clock
         self._agencies = {_hash(key): agency for agency, key in keys.items()}
+
+    async def caller(self, request: Http) -> Caller | None:
+        authorization = request.headers.get("authorization")
+        agency = self.authenticate(authorization)
+        known = self._ward.agency(agency) if agency is not None else None
+        if agency is None or authorization is None or known is None:
+            return None
+        caller = Caller(agency, frozenset(known.scopes), authorization)
+        return caller if self.still(caller) else None
+
+    def still(self, caller: Caller) -> bool:
+        """On the network today, with a key that is still good: an agency that has left reads nothing
+        any more."""
+        agency = self._ward.agency(caller.agency)
+        today = local_day(self._clock.now())
+        known = self.authenticate(caller.credential) == caller.agency
+        return known and agency is not None and agency.active_on(today)
 
     def authenticate(self, authorization: str | None) -> str | None:
         """The agency of an ``Authorization: Bearer …`` header, or None."""

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from schemas import commands as c
 from schemas import partner as p
-from schemas.codes import AddressKind
+from schemas.codes import AddressKind, Scope
 from schemas.problems import ProblemCode
 from schemas.sealed import Group, SealedGroup
 
@@ -28,6 +28,7 @@ class Call:
     target: str
     body: type[p.Sent]
     build: Build
+    scope: Scope
     ja: str
     en: str
     created: bool = False
@@ -50,6 +51,7 @@ CALLS: tuple[Call, ...] = (
         lambda ref, b, s: c.OfferHandoff(
             sealed=s, referral=_ref(ref), to=b.to or (), kind=b.kind, function=b.function
         ),
+        Scope.POST,
         "他機関へ打診する", "Offer it to other agencies",
         created=True, text="note",
         refusals=(_P.NOT_CUSTODIAN, _P.ALREADY_CLOSED, _P.AWAITING_RULING, _P.UNKNOWN_AGENCY),
@@ -57,6 +59,7 @@ CALLS: tuple[Call, ...] = (
     Call(
         "accept_handoff", f"{_HANDOFF}/accept", "handoff", p.Acceptance,
         lambda ref, _, s: c.AcceptHandoff(sealed=s, handoff=UUID(ref)),
+        Scope.ANSWER,
         "打診を受諾する", "Accept an offer",
         refusals=(_P.ALREADY_ANSWERED, _P.NOT_OFFERED),
     ),
@@ -65,18 +68,21 @@ CALLS: tuple[Call, ...] = (
         lambda ref, b, s: c.DeclineHandoff(
             sealed=s, handoff=UUID(ref), said_by=b.said_by, reason=b.reason
         ),
+        Scope.ANSWER,
         "打診を辞退する", "Decline an offer",
         refusals=(_P.ALREADY_ANSWERED, _P.NOT_OFFERED),
     ),
     Call(
         "withdraw_handoff", f"{_HANDOFF}/withdraw", "handoff", p.Withdrawal,
         lambda ref, _, s: c.WithdrawHandoff(sealed=s, handoff=UUID(ref)),
+        Scope.POST,
         "打診を取り下げる", "Withdraw an offer",
         refusals=(_P.ALREADY_ANSWERED, _P.NOT_OFFERED),
     ),
     Call(
         "complete_handoff", f"{_HANDOFF}/complete", "handoff", p.Completion,
         lambda ref, b, s: c.CompleteHandoff(sealed=s, handoff=UUID(ref), outcome=b.outcome),
+        Scope.ANSWER,
         "依頼の完了を報告する", "Report a request's outcome",
         refusals=(_P.ALREADY_ANSWERED, _P.NOT_OFFERED),
     ),
@@ -85,12 +91,14 @@ CALLS: tuple[Call, ...] = (
         lambda ref, b, s: c.RuleDistrict(
             sealed=s, referral=_ref(ref), district=b.district, remember=b.remember
         ),
+        Scope.CORE,
         "地区を判定する（基幹のみ）", "Rule a district (core centre only)",
         refusals=(_P.NOT_AWAITING_RULING, _P.ALREADY_CLOSED),
     ),
     Call(
         "raise_escalation", f"{_REFERRAL}/escalations", "referral", p.EscalationCall,
         lambda ref, b, s: c.RaiseEscalation(sealed=s, referral=_ref(ref), reason=b.reason),
+        Scope.POST,
         "基幹へ上申する", "Escalate to the core centre",
         created=True, refusals=(_P.ALREADY_CLOSED,),
     ),
@@ -99,6 +107,7 @@ CALLS: tuple[Call, ...] = (
         lambda ref, b, s: c.AcknowledgeEscalation(
             sealed=s, escalation=UUID(ref), advise_only=b.advise_only
         ),
+        Scope.ANSWER,
         "上申に応答する", "Acknowledge an escalation",
         refusals=(_P.ALREADY_ANSWERED,),
     ),
@@ -107,30 +116,35 @@ CALLS: tuple[Call, ...] = (
         lambda ref, b, s: c.ResolveEscalation(
             sealed=s, escalation=UUID(ref), disposition=b.disposition, to=b.to
         ),
+        Scope.ANSWER,
         "上申を解決する", "Resolve an escalation",
         refusals=(_P.NOT_ACKNOWLEDGED, _P.ALREADY_ANSWERED, _P.UNKNOWN_AGENCY),
     ),
     Call(
         "add_note", f"{_REFERRAL}/notes", "referral", p.Note,
         lambda ref, _, s: c.AddNote(sealed=s, referral=_ref(ref)),
+        Scope.POST,
         "記録を加える", "Add a note",
         created=True, refusals=(_P.NOT_CUSTODIAN,),
     ),
     Call(
         "close_referral", f"{_REFERRAL}/close", "referral", p.Closing,
         lambda ref, b, s: c.CloseReferral(sealed=s, referral=_ref(ref), outcome=b.outcome),
+        Scope.POST,
         "終結する", "Close with an outcome",
         refusals=(_P.NOT_CUSTODIAN, _P.ALREADY_CLOSED, _P.ESCALATION_OPEN),
     ),
     Call(
         "cancel_referral", f"{_REFERRAL}/cancel", "referral", p.Cancelling,
         lambda ref, _, s: c.CancelReferral(sealed=s, referral=_ref(ref)),
+        Scope.POST,
         "受諾前に取り消す", "Cancel before anyone accepted",
         refusals=(_P.ALREADY_ANSWERED, _P.ALREADY_CLOSED),
     ),
     Call(
         "reopen_referral", f"{_REFERRAL}/reopen", "referral", p.Reopening,
         lambda ref, _, s: c.ReopenReferral(sealed=s, referral=_ref(ref)),
+        Scope.POST,
         "終結した件を再開する", "Reopen a closed case",
         refusals=(_P.NOT_CUSTODIAN,),
     ),

@@ -11,7 +11,7 @@ from schemas import commands as c
 from schemas import events as e
 from schemas.codes import AgencyKind
 from schemas.journal import JournalEntry
-from schemas.outside import JAPAN
+from schemas.outside import local_day
 from schemas.problems import FieldProblem, ProblemCode, Refusal
 from schemas.referral import Referral, evolve
 from schemas.sealed import Commitment
@@ -36,7 +36,7 @@ class Context:
     @property
     def day(self) -> date:
         """The day in Japan."""
-        return self.now.astimezone(JAPAN).date()
+        return local_day(self.now)
 
     def may_act(self, agency_id: str) -> bool:
         """On the network today, and not merely looking on."""

@@ -12,6 +12,7 @@ from runtime.clock import ManualClock
 from schemas.codes import AddressKind
 from services.intake.api import Api
 from services.intake.authentication import Agencies
+from services.intake.edge import Edge
 from services.intake.metrics import Metrics
 from tests import builders
 from tests.builders import ANSHIN, BUNKYO, CORE, HUB, between
@@ -44,10 +45,9 @@ def test_an_agency_is_let_in_until_the_end_of_its_last_day_and_refused_from_then
     now: datetime, status: int
 ) -> None:
     nothing: Any = None
-    api = Api(
-        nothing, Agencies({HUB: "their-key", CORE: "core-key"}), nothing, Metrics(),
-        leaving(HUB, date(2026, 11, 20)), ManualClock(now), openapi=b"", docs=b"",
-    )  # fmt: skip
+    ward, clock = leaving(HUB, date(2026, 11, 20)), ManualClock(now)
+    access = Agencies({HUB: "their-key", CORE: "core-key"}, ward, clock)
+    api = Api(Edge(access, Metrics()), nothing, nothing, ward, clock, openapi=b"", docs=b"")
     with TestClient(Litestar(api.handlers(), openapi_config=None)) as client:
 
         def asking(key: str) -> Any:

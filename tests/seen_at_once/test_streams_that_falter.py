@@ -23,6 +23,7 @@ from schemas import queries as q
 from services.intake.api import Api
 from services.intake.app import web_server
 from services.intake.authentication import Agencies
+from services.intake.edge import Edge
 from services.intake.metrics import Metrics
 from services.intake.streams import Limits, Streams
 from tests.builders import BUNKYO, FRIDAY_AFTERNOON
@@ -68,11 +69,9 @@ class Intake:
         self.clock = ManualClock(FRIDAY_AFTERNOON)
         self.metrics = Metrics()
         nothing: Any = None
-        self.agencies = Agencies({HUB: KEY})
-        api = Api(
-            nothing, self.agencies, nothing, self.metrics, ward, self.clock,
-            openapi=b"", docs=b"",
-        )  # fmt: skip
+        self.agencies = Agencies({HUB: KEY}, ward, self.clock)
+        edge = Edge(self.agencies, self.metrics)
+        api = Api(edge, nothing, nothing, ward, self.clock, openapi=b"", docs=b"")
         self.streams = api.streams = Streams(delivery, self.metrics, limits)
         self.port = free_port()
         self.server = web_server(
