@@ -11,6 +11,7 @@ COPY schemas schemas
 COPY runtime runtime
 COPY wards wards
 COPY services services
+COPY partners partners
 COPY watch watch
 COPY demo demo
 # … and of that only what the services need is installed: no test tools in production.

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel, ValidationError
 
+import partners
 import runtime
 import schemas
 import services
@@ -25,7 +26,9 @@ PURE = {
 }  # fmt: skip
 # They put the services together, so they may know all of them.
 EXEMPT = {"cli.py", "publish.py", "supervisor.py"}
-OURS = {"schemas", "runtime", "wards", "services", "watch", "demo", "tests", "benchmarks"}
+OURS = {
+    "schemas", "runtime", "wards", "services", "partners", "watch", "demo", "tests", "benchmarks",
+}  # fmt: skip
 MODULES = (codes, commands, due, events, journal, partner, queries, sealed)
 
 
@@ -61,7 +64,7 @@ def test_how_anything_runs_knows_only_the_subjects() -> None:
     for path in files(runtime):
         for name in imports(path):
             top = name.partition(".")[0]
-            assert top not in ("services", "wards", "watch", "demo"), f"{path.name} imports {name}"
+            assert top not in OURS - {"schemas", "runtime"}, f"{path.name} imports {name}"
             if top == "schemas":
                 assert name.startswith("schemas.subjects"), f"{path.name} imports {name}"
 
@@ -71,6 +74,14 @@ def test_the_board_knows_no_service() -> None:
         for name in imports(path):
             top = name.partition(".")[0]
             assert top not in OURS - {"schemas", "runtime", "wards", "watch"}, f"{path}: {name}"
+
+
+def test_a_partners_side_knows_no_service() -> None:
+    """What runs at a partner knows what is said, and how a few things run; not who decides."""
+    for path in files(partners):
+        for name in imports(path):
+            top = name.partition(".")[0]
+            assert top not in OURS - {"schemas", "runtime", "partners"}, f"{path}: {name}"
 
 
 def test_no_service_imports_another() -> None:
