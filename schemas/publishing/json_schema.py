@@ -44,7 +44,14 @@ def component_schemas(models: Iterable[type[BaseModel]]) -> JsonObject:
         ref_template="#/components/schemas/{model}",
         schema_generator=_Published,
     )
-    return {name: _worded(name, part) for name, part in document["$defs"].items()}
+    return {name: untitled(_worded(name, part)) for name, part in document["$defs"].items()}
+
+
+def untitled(schema: JsonObject) -> JsonObject:
+    """With its title as the first paragraph of its description: programs that write clients from
+    OpenAPI name a type after its title where it has one, and two of ours are both "Referral"."""
+    title = schema.pop("title")
+    return {**schema, "description": "\n\n".join(filter(None, (title, schema.get("description"))))}
 
 
 def _worded(name: str, schema: JsonObject) -> JsonObject:

@@ -136,16 +136,22 @@ def _schema(name: str, part: JsonObject) -> str:
     ]  # fmt: skip
     heads = ("項目 / Field", "型 / Type", "必須 / Required", "意味 / Meaning")
     table = _table(f"{name} の項目 / Fields of {name}", heads, rows) if rows else ""
-    return f'<h3 id="{name}">{_both(part["title"])} <code>{name}</code></h3>{_told(part)}{table}'
+    title = _both(_title(part))
+    return f'<h3 id="{name}">{title} <code>{name}</code></h3>{_told(part)}{table}'
 
 
 def _codes(name: str, part: JsonObject) -> str:
     values = ", ".join(f"<code>{escape(value)}</code>" for value in part["enum"])
-    return f'<h3 id="{name}">{_both(part["title"])}</h3><p>{values}</p>{_told(part)}'
+    return f'<h3 id="{name}">{_both(_title(part))}</h3><p>{values}</p>{_told(part)}'
+
+
+def _title(part: JsonObject) -> str:
+    """The first paragraph of what is told of a type (``json_schema.untitled``)."""
+    return str(part["description"].partition("\n\n")[0])
 
 
 def _told(part: JsonObject) -> str:
-    text = escape(part.get("description", "")).replace("``", "")
+    text = escape(part["description"].partition("\n\n")[2]).replace("``", "")
     paragraphs = text.split("\n\n") if text else []
     # A docstring is English; the last paragraph of a list of codes is Japanese.
     return "".join(f"<p>{p}</p>" if " · " in p else f'<p lang="en">{p}</p>' for p in paragraphs)

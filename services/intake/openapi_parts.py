@@ -12,6 +12,7 @@ import schemas
 from schemas.base import JsonObject
 from schemas.partner import Given, ReferralGiven, RequestGiven, Sent
 from schemas.problems import MEANINGS, ProblemCode, Refusal
+from schemas.publishing.json_schema import untitled
 from schemas.publishing.messages import GIVEN, SENT, Message
 from schemas.publishing.words import TITLES
 from schemas.queries import LARGEST_NUMBER
@@ -41,7 +42,7 @@ def decided(created: bool) -> JsonObject:
 
 
 def problems(codes: Iterable[ProblemCode]) -> JsonObject:
-    """One response per status, with the codes that it may carry."""
+    """One response per status; the codes that it may carry are its examples."""
     by_status: dict[int, list[ProblemCode]] = {}
     for code in dict.fromkeys(codes):
         by_status.setdefault(MEANINGS[code].status, []).append(code)
@@ -49,12 +50,11 @@ def problems(codes: Iterable[ProblemCode]) -> JsonObject:
 
 
 def _problem(status: int, codes: list[ProblemCode]) -> JsonObject:
-    only = {"properties": {"code": {"enum": [code.value for code in codes]}}}
     response: JsonObject = {
         "description": f"{_STATUS_WORDS[status]}: {', '.join(codes)}",
         "content": {
             "application/problem+json": {
-                "schema": {"allOf": [component("ProblemGiven"), only]},
+                "schema": component("ProblemGiven"),
                 "examples": {
                     code.value: {"$ref": f"#/components/examples/{code.value}"} for code in codes
                 },
@@ -71,12 +71,14 @@ def _problem(status: int, codes: list[ProblemCode]) -> JsonObject:
 
 def problem_code() -> JsonObject:
     lines = [f"- `{code}` ({m.status}): {m.ja} / {m.en}" for code, m in MEANINGS.items()]
-    return {
-        "type": "string",
-        "title": TITLES["ProblemCode"],
-        "description": "\n".join(lines),
-        "enum": [code.value for code in ProblemCode],
-    }
+    return untitled(
+        {
+            "type": "string",
+            "title": TITLES["ProblemCode"],
+            "description": "\n".join(lines),
+            "enum": [code.value for code in ProblemCode],
+        }
+    )
 
 
 def request_body(model: type[Sent]) -> JsonObject:
