@@ -21,6 +21,7 @@ from sqlalchemy.engine import Connection, Engine
 from runtime.broker import Bus, NotDurable
 from runtime.database import reading, upsert, writing
 from runtime.observability import log
+from schemas import subjects
 
 MESSAGE_ID = "Nats-Msg-Id"
 _MOST = 250  # entries read and sent at once
@@ -102,6 +103,21 @@ class Publisher:
         self._again_id = ""
         self._rewind: int | None = None
         self.published = 0
+
+    def answer_readers(self, ward: str, producer: str) -> None:
+        """Answer those who read this journal: how long it is, and what they missed once more. To be
+        called before the bus starts."""
+
+        def head_now(_: JournalHead) -> JournalHead:
+            with reading(self._engine) as connection:
+                return JournalHead(head=head(connection, self._tables))
+
+        def published_again(question: JournalAgain) -> JournalHead:
+            self.again(question.first)
+            return head_now(JournalHead(head=0))
+
+        self._bus.answer(subjects.journal_head(ward, producer), JournalHead, head_now)
+        self._bus.answer(subjects.journal_again(ward, producer), JournalAgain, published_again)
 
     def nudge(self) -> None:
         """Something was committed."""

@@ -80,7 +80,7 @@ class JournalReader:
     it must not raise, and entries whose commit was not answered do not come to it. ``knows`` tells
     which of some event ids are on record.
     ``check(body, value)`` raises ValueError for
-    what is not an entry.
+    what is not an entry. ``producers``: whose journals are read; others' entries are passed over.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class JournalReader:
         name: str,
         ward: str,
         replicas: int,
+        producers: tuple[str, ...],
         check: Callable[[bytes, dict[str, Any]], object],
         knows: Callable[[Connection, set[str]], set[str]],
         take_in: Callable[[Connection, list[Entry]], None],
@@ -107,6 +108,7 @@ class JournalReader:
         self._clock = clock
         self._ward = ward
         self._replicas = replicas
+        self._producers = producers
         self._check = check
         self._knows = knows
         self._take_in = take_in
@@ -194,6 +196,8 @@ class JournalReader:
                 entry = self._parse(message)
             except ValueError as fault:
                 bad.append((message, str(fault)))
+                continue
+            if entry.producer not in self._producers:
                 continue
             expected = read.get(entry.producer, 0) + 1
             if entry.number == expected:
@@ -315,7 +319,7 @@ class JournalReader:
         before: dict[str, int] = {}
         while True:
             await asyncio.sleep(self._check_every)
-            for producer in subjects.PRODUCERS:
+            for producer in self._producers:
                 with contextlib.suppress(NoAnswer):
                     told = await self._bus.ask(
                         subjects.journal_head(self._ward, producer),

@@ -1,11 +1,12 @@
 """One line of a service's journal, as it is stored, published and bound into the ledger (台帳)."""
 
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from schemas.base import AgencyId, Moment, Said, WardCode
+from schemas.base import AgencyId, Moment, Said, WardCode, json_object
+from schemas.deliveries import DeliveryEvent
 from schemas.events import Event
 
 
@@ -26,3 +27,38 @@ class JournalEntry(Said):
     command: UUID
     concerns: tuple[AgencyId, ...]
     event: Event
+
+
+class DeliveryEntry(Said):
+    """A fact about the carrying of events, with its place: the same shape, of no referral."""
+
+    v: Literal[1] = 1
+    ward: WardCode
+    producer: Literal["delivery"] = "delivery"
+    number: int = Field(ge=1)
+    id: UUID
+    referral: None = None
+    version: None = None
+    occurred_at: Moment
+    actor: AgencyId
+    command: UUID
+    concerns: tuple[AgencyId, ...]
+    event: DeliveryEvent
+
+    def to_json(self) -> bytes:
+        # The envelope has the same fields for every producer.
+        said = self.model_dump(mode="json", exclude_none=True)
+        return json_object.dump_json({**said, "referral": None, "version": None})
+
+
+AnyEntry = JournalEntry | DeliveryEntry
+
+
+def read_entry(body: bytes | str, value: dict[str, Any] | None = None) -> AnyEntry:
+    """An entry of any producer; ``value``: its body, where it was parsed already. Raises ValueError
+    (``pydantic.ValidationError`` is one)."""
+    said: Any = json_object.validate_json(body) if value is None else value
+    if not isinstance(said, dict):
+        raise ValueError("not an object")
+    shape = DeliveryEntry if said.get("producer") == "delivery" else JournalEntry
+    return shape.from_json(body)

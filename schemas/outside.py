@@ -4,7 +4,7 @@ from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from schemas.base import JsonObject
-from schemas.journal import JournalEntry
+from schemas.journal import AnyEntry
 
 JAPAN = ZoneInfo("Asia/Tokyo")
 
@@ -23,20 +23,28 @@ def local_day(moment: datetime) -> date:
     return moment.astimezone(JAPAN).date()
 
 
-def cloud_event(entry: JournalEntry) -> JsonObject:
-    """``type`` tsunagu.<event>.v1, ``source`` the ward, ``subject`` the referral, ``data`` the event
-    with its version and actor."""
+def cloud_event(entry: AnyEntry) -> JsonObject:
+    """``type`` tsunagu.<event>.v1, ``source`` the ward, ``subject`` the referral (or the agency whose
+    deliveries it is about), ``data`` the event with its version and actor."""
+    about = entry.referral if entry.referral is not None else entry.event.agency
+    place: JsonObject = {"version": entry.version} if entry.version is not None else {}
     return {
         "specversion": "1.0",
         "id": str(entry.id),
         "type": f"tsunagu.{entry.event.type}.v1",
         "source": f"/wards/{entry.ward}",
-        "subject": str(entry.referral),
+        "subject": str(about),
         "time": local_text(entry.occurred_at),
         "datacontenttype": "application/json",
         "data": {
-            "version": entry.version,
+            **place,
             "actor": entry.actor,
             **entry.event.model_dump(mode="json", exclude_none=True),
         },
     }
+
+
+def numbered(event: JsonObject, number: int) -> JsonObject:
+    """A CloudEvent as it is pushed to an agency: with the agency's own number of it, as an extension
+    attribute (CloudEvents 1.0, 3.2: lower-case letters and digits)."""
+    return {**event, "agencynumber": number}

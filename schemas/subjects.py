@@ -3,7 +3,7 @@
 COMMANDS_STREAM = "COMMANDS"
 JOURNALS_STREAM = "JOURNALS"
 
-PRODUCERS = ("referral",)
+PRODUCERS = ("referral", "delivery")
 """The services whose journals are bound into the ledger."""
 
 REPLY_TO = "Tsunagu-Reply-To"
@@ -49,3 +49,23 @@ def journal_head(ward: str, producer: str) -> str:
 def journal_again(ward: str, producer: str) -> str:
     """Request: publish the journal again from a number on."""
     return query(ward, producer, "journal_again")
+
+
+def replies(login: str) -> str:
+    """Beneath it a login of ours gets its answers; no other may listen there."""
+    return f"_INBOX.{login}"
+
+
+def door(ward: str, agency: str, call: str, ref: str = "") -> str:
+    """Request of an agency: the call's ``operationId``, and what ``{ref}`` is in its path."""
+    return f"tsunagu.{ward}.door.{agency}.{call}" + (f".{ref}" if ref else "")
+
+
+def carried(ward: str, agency: str) -> str:
+    """Request to an agency's client: here is an event; an answer is its acknowledgement."""
+    return f"tsunagu.{ward}.inbox.{agency}"
+
+
+def agency_replies(agency: str) -> str:
+    """Beneath it an agency's client gets its answers; no other agency may listen there."""
+    return f"_INBOX_{agency}"

@@ -12,9 +12,8 @@ from schemas import queries as q
 from schemas import subjects
 from schemas.base import JsonObject
 from schemas.commands import Answer, Command
-from schemas.events import EVENT_TYPES
-from schemas.journal import JournalEntry
-from schemas.publishing.messages import ACTIONS, Message, says
+from schemas.journal import DeliveryEntry, JournalEntry
+from schemas.publishing.messages import ACTIONS, HAPPENED, Message, says
 from schemas.publishing.words import TITLES
 
 
@@ -35,6 +34,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "list", q.ListReferrals, q.Told),
     Question("referral", "answer", q.ReadAnswer, q.Told),
     Question("referral", "locate", q.Locate, q.Told),
+    Question("referral", "rehearse", q.RehearseSubmissions, q.Told),
     Question("referral", "escalations", q.ListEscalations, q.Told),
     Question("delivery", "inbox", q.ReadInbox, q.Told),
     *(
@@ -73,6 +73,8 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
         "referral.sends.journals": _operation("send", "journals", JournalEntry),
         "delivery.receives.journals": _operation("receive", "journals", JournalEntry),
         "audit.receives.journals": _operation("receive", "journals", JournalEntry),
+        "delivery.sends.journals": _operation("send", "journals", DeliveryEntry),
+        "audit.receives.deliveries": _operation("receive", "journals", DeliveryEntry),
         "referral.says.escalations.grew": {"action": "send", **_on("escalations.grew", _GREW)},
         "delivery.says.inbox.grew": {"action": "send", **_on("inbox.grew", _GREW)},
         "intake.hears.escalations.grew": {"action": "receive", **_on("escalations.grew", _GREW)},
@@ -89,7 +91,7 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
         for asker in x.askers:
             asks = _operation("send", channel, x.asked, x.reply, "replies")
             operations[f"{asker}.asks.{channel}"] = asks
-    said: list[type[BaseModel]] = [Command, Answer, JournalEntry, *replies.values()]
+    said: list[type[BaseModel]] = [Command, Answer, JournalEntry, DeliveryEntry, *replies.values()]
     said += [question.asked for question in questions]
     messages = {model.__name__: _message(model) for model in said}
     return {
@@ -124,6 +126,7 @@ def _journals_channel() -> JsonObject:
         subjects.journal("{ward}", "{producer}", "{event}"),
         "記録 / Journals: what the services decided, in order and without a hole",
         JournalEntry,
+        DeliveryEntry,
     )
     channel["parameters"] = {
         **_WARD,
@@ -133,7 +136,7 @@ def _journals_channel() -> JsonObject:
         },
         "event": {
             "description": "何が起きたか / what happened",
-            "enum": [says(kind) for kind in EVENT_TYPES],
+            "enum": [says(kind) for kind in HAPPENED],
         },
     }
     channel["x-jetstream"] = {
@@ -199,6 +202,7 @@ def _on(channel: str, message: str) -> JsonObject:
 
 _HEADERS = {
     "Command": (subjects.REPLY_TO, "答えを待つ subject / the core subject of the answer"),
+    "DeliveryEntry": ("Nats-Msg-Id", "出来事の ID（重複除去） / the event's id; duplicates drop"),
     "JournalEntry": ("Nats-Msg-Id", "出来事の ID（重複除去） / the event's id; duplicates drop"),
 }
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from schemas import commands, events, partner, queries
-from schemas.journal import JournalEntry
+from schemas import commands, deliveries, events, partner, queries
+from schemas.journal import DeliveryEntry, JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +39,20 @@ INTERNAL: tuple[type[commands.Asked], ...] = (commands.StrikeClock,)
 
 ACTIONS = tuple(kind for kind in commands.ACTION_TYPES if kind not in INTERNAL)
 
-ENVELOPES: tuple[type[BaseModel], ...] = (commands.Command, commands.Answer, JournalEntry)
+ENVELOPES: tuple[type[BaseModel], ...] = (
+    commands.Command,
+    commands.Answer,
+    JournalEntry,
+    DeliveryEntry,
+)
+HAPPENED: tuple[type[BaseModel], ...] = (*events.EVENT_TYPES, *deliveries.DELIVERY_EVENT_TYPES)
 QUERIES: tuple[type[BaseModel], ...] = (
     queries.ReadReferral,
     queries.ReadHistory,
     queries.ListReferrals,
     queries.ReadAnswer,
     queries.Locate,
+    queries.RehearseSubmissions,
     queries.ListEscalations,
     queries.ReadInbox,
     queries.Told,
@@ -54,6 +61,7 @@ QUERIES: tuple[type[BaseModel], ...] = (
 )
 SENT: tuple[type[partner.Sent], ...] = (
     partner.ReferralSubmission,
+    partner.ReferralBatch,
     partner.HandoffOffer,
     partner.Acceptance,
     partner.Decline,
@@ -78,13 +86,15 @@ GIVEN: tuple[type[partner.Given], ...] = (
     partner.DirectoryGiven,
     partner.RequestGiven,
     partner.ProblemGiven,
+    partner.CheckGiven,
+    partner.BatchGiven,
 )
 MESSAGES: tuple[Message, ...] = tuple(
     Message(model)
     for model in (
         *ENVELOPES,
         *ACTIONS,
-        *events.EVENT_TYPES,
+        *HAPPENED,
         *QUERIES,
         *SENT,
         *GIVEN,
@@ -98,6 +108,8 @@ def reader(message: Message) -> TypeAdapter[Any]:
         return TypeAdapter(commands.Action)
     if message.model in events.EVENT_TYPES:
         return events.event_adapter
+    if message.model in deliveries.DELIVERY_EVENT_TYPES:
+        return TypeAdapter(deliveries.DeliveryEvent)
     return TypeAdapter(message.model)
 
 

@@ -40,6 +40,7 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
             name=SERVICE,
             ward=ward.code,
             replicas=settings.replicas,
+            producers=subjects.PRODUCERS,
             check=check_entry,
             knows=known_events,
             take_in=ledger.append,

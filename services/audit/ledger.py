@@ -17,7 +17,7 @@ from runtime.clock import Clock, utc_text
 from runtime.database import insert_new, reading, upsert, writing
 from runtime.keys import KeyFileError
 from runtime.reading import Entry
-from schemas.journal import JournalEntry
+from schemas.journal import JournalEntry, read_entry
 from services.audit import tables as t
 from services.audit.checkpoint import (
     Checkpoint,
@@ -38,7 +38,7 @@ _SOME_TIME, _SOME_LEAF = "2026-01-01T00:00:00.000000Z", "0" * 64  # as long as a
 
 def check_entry(body: bytes, value: dict[str, Any]) -> None:
     """Raise ValueError unless this is a journal entry that the ledger can hold as it is."""
-    JournalEntry.from_json(body)
+    read_entry(body, value)
     if value.keys() != _FIELDS:
         raise ValueError("not the fields of a journal entry, version 1")
     make_entry(value, received_at=_SOME_TIME, prev=_SOME_LEAF)
@@ -98,7 +98,8 @@ class Ledger:
             return
         received_at = utc_text(self._clock.now())
         frontier = Frontier.from_bytes(self._frontier.to_bytes())
-        tails = self._tails_of(connection, {e.value["referral"] for e in entries})
+        about = {e.value["referral"] for e in entries} - {None}
+        tails = self._tails_of(connection, about)
         rows: list[dict[str, Any]] = []
         numbers: list[dict[str, Any]] = []
         for entry in entries:
@@ -106,7 +107,8 @@ class Ledger:
             referral = value["referral"]
             body = entry_bytes(value, received_at=received_at, prev=tails.get(referral))
             leaf = leaf_hash(body)
-            tails[referral] = leaf.hex()
+            if referral is not None:
+                tails[referral] = leaf.hex()
             rows.append(
                 {
                     "idx": len(frontier),
@@ -120,7 +122,7 @@ class Ledger:
             )
             frontier.append(leaf)
             number = value["event"].get("number")
-            if number is not None:
+            if number is not None and referral is not None:
                 numbers.append({"number": number, "referral": referral})
         connection.execute(sa.insert(t.entries), rows)
         insert_new(connection, t.numbers, numbers)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from schemas import events as e
 from schemas.base import NETWORK
 from schemas.due import Due
-from schemas.journal import JournalEntry
+from schemas.journal import JournalEntry, read_entry
 from schemas.outside import JAPAN
 from schemas.publishing.words import VALUES
 from schemas.referral import Referral, evolve
@@ -92,8 +92,8 @@ def fold_ward(bodies: Iterable[bytes], at: datetime | None = None) -> dict[str, 
     """The state of every referral of the ward at a moment, by id."""
     states: dict[str, Referral] = {}
     for body in bodies:
-        entry = JournalEntry.from_json(body)
-        if at is not None and entry.occurred_at > at:
+        entry = read_entry(body)
+        if entry.referral is None or (at is not None and entry.occurred_at > at):
             continue
         key = str(entry.referral)
         try:
@@ -203,6 +203,9 @@ def sentence(entry: JournalEntry, state: Referral, names: Names) -> tuple[str, s
             )
         case e.NoteAdded():
             return f"{who(event.by)}が記録を追加", f"{event.by} added a note"
+        case e.AttachmentAdded():
+            size = f"{event.media_type.value}, {event.size:,} B"
+            return f"{who(event.by)}が添付を追加（{size}）", f"{event.by} attached a file ({size})"
         case e.ReferralClosed():
             return (
                 f"{who(event.by)}が終結（{event.outcome}）",

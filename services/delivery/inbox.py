@@ -1,9 +1,11 @@
-"""Each agency's inbox: the events that concern it, numbered 1, 2, 3 … without a hole.
+"""Each agency's inbox: the events that concern it, numbered 1, 2, 3 … without a hole, whichever way they
+reach it.
 
-The numbers follow the order of the journal, so the same journal always gives the same numbering.
+The numbers follow the order in which entries were taken in, and this database is their record.
 """
 
-from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,38 +14,62 @@ from sqlalchemy.engine import Connection, Engine
 from runtime.database import reading
 from runtime.reading import Entry
 from schemas import queries as q
-from schemas.journal import JournalEntry
+from schemas.journal import AnyEntry, read_entry
 from schemas.outside import cloud_event
 from services.delivery import tables as t
+from services.delivery.proof import EMPTY, event_hash, next_head
 
 
 def check_entry(body: bytes, value: dict[str, Any]) -> None:
     """Raise ValueError unless this is a journal entry, its id written as its column holds it."""
-    if str(JournalEntry.from_json(body).id) != value["id"]:
+    if str(read_entry(body, value).id) != value["id"]:
         raise ValueError("an id in another form")
 
 
+@dataclass(frozen=True, slots=True)
+class Numbered:
+    """An event that has got its number in an agency's inbox."""
+
+    agency: str
+    number: int
+    entry: AnyEntry
+
+
 class Inboxes:
-    """The numbering is kept in memory as the database has it; only this process writes it."""
+    """The numbering is kept in the database; only this process writes it, and whoever writes holds
+    the writer's guard (``runtime.sole_writer``), so two threads do not give the same number."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def take_in(self, connection: Connection, entries: list[Entry]) -> None:
+    def take_in(self, connection: Connection, entries: Iterable[Entry]) -> list[Numbered]:
         """Give every agency concerned its next number for each entry."""
-        if not entries:
-            return
-        concerned = {agency for entry in entries for agency in entry.value["concerns"]}
-        heads = Counter(self._heads(connection, concerned))
+        told = [(entry, read_entry(entry.body, entry.value)) for entry in entries]
+        if not told:
+            return []
+        concerned = {agency for _, entry in told for agency in entry.concerns}
+        heads = {agency: self._head(connection, agency) for agency in concerned}
+        numbered: list[Numbered] = []
         rows = []
-        for entry in entries:
-            for agency in entry.value["concerns"]:
-                heads[agency] += 1
-                rows.append({"agency": agency, "number": heads[agency], "event": entry.value["id"]})
+        for _, entry in told:
+            hashed = event_hash(cloud_event(entry))
+            for agency in entry.concerns:
+                number, head = heads[agency]
+                heads[agency] = number + 1, next_head(head, hashed)
+                numbered.append(Numbered(agency, number + 1, entry))
+                rows.append(
+                    {
+                        "agency": agency,
+                        "number": number + 1,
+                        "event": str(entry.id),
+                        "head": heads[agency][1].hex(),
+                    }
+                )
         if rows:
             connection.execute(sa.insert(t.inbox), rows)
-        events = [{"id": entry.value["id"], "body": entry.body.decode()} for entry in entries]
+        events = [{"id": str(entry.id), "body": came.body.decode()} for came, entry in told]
         connection.execute(sa.insert(t.events), events)
+        return numbered
 
     @staticmethod
     def known_events(connection: Connection, events: set[str]) -> set[str]:
@@ -51,15 +77,40 @@ class Inboxes:
         query = sa.select(t.events.c.id).where(t.events.c.id.in_(events))
         return set(connection.execute(query).scalars())
 
-    @staticmethod
-    def _heads(connection: Connection, agencies: set[str]) -> dict[str, int]:
+    def head(self, agency: str) -> tuple[int, bytes]:
+        """How many events an agency has, and the hash over them all."""
+        with reading(self._engine) as connection:
+            return self._head(connection, agency)
+
+    def _head(self, connection: Connection, agency: str) -> tuple[int, bytes]:
         i = t.inbox
         query = (
-            sa.select(i.c.agency, sa.func.max(i.c.number))
-            .where(i.c.agency.in_(agencies))
-            .group_by(i.c.agency)
+            sa.select(i.c.number, i.c.head)
+            .where(i.c.agency == agency)
+            .order_by(i.c.number.desc())
+            .limit(1)
         )
-        return {row[0]: row[1] for row in connection.execute(query)}
+        newest = connection.execute(query).first()
+        if newest is None:
+            return 0, EMPTY
+        if newest.head:
+            return newest.number, bytes.fromhex(newest.head)
+        return newest.number, self._worked_out(connection, agency)
+
+    @staticmethod
+    def _worked_out(connection: Connection, agency: str) -> bytes:
+        """The head of an inbox that was numbered before there were heads."""
+        i = t.inbox
+        query = (
+            sa.select(t.events.c.body)
+            .join_from(i, t.events, i.c.event == t.events.c.id)
+            .where(i.c.agency == agency)
+            .order_by(i.c.number)
+        )
+        head = EMPTY
+        for body in connection.execute(query).scalars():
+            head = next_head(head, event_hash(cloud_event(read_entry(body))))
+        return head
 
     def read(self, question: q.ReadInbox) -> q.Told:
         """The agency's events after a number, oldest first."""
@@ -71,11 +122,9 @@ class Inboxes:
             .order_by(i.c.number)
             .limit(question.limit)
         )
+        newest = sa.select(sa.func.max(i.c.number)).where(i.c.agency == question.agency)
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
-            head = self._heads(connection, {question.agency}).get(question.agency, 0)
-        items = [
-            {"number": row.number, "event": cloud_event(JournalEntry.from_json(row.body))}
-            for row in rows
-        ]
+            head = connection.execute(newest).scalar() or 0
+        items = [{"number": row.number, "event": cloud_event(read_entry(row.body))} for row in rows]
         return q.Told(found=True, body={"items": items, "head": head})

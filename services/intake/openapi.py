@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from schemas import queries as q
 from schemas.base import AgencyId, Code, JsonObject, ReferralRef
-from schemas.events import EVENT_TYPES
 from schemas.partner import (
     DirectoryGiven,
     EscalationList,
@@ -22,9 +21,10 @@ from schemas.partner import (
 )
 from schemas.problems import ProblemCode
 from schemas.publishing.json_schema import component_schemas
-from schemas.publishing.messages import GIVEN, SENT
+from schemas.publishing.messages import GIVEN, HAPPENED, SENT
 from services.intake.asked import STATES
 from services.intake.calls import CALLS
+from services.intake.checking import operations as checks
 from services.intake.openapi_parts import (
     LAST_EVENT_ID,
     PREFER,
@@ -62,7 +62,7 @@ _DECIDED = (_P.NOT_INVOLVED, _P.UNKNOWN_AGENCY, *(code for c in CALLS for code i
 def openapi_document() -> JsonObject:
     """The whole contract, in the order in which people read it."""
     paths: dict[str, JsonObject] = {}
-    for path, method, operation in (*_changing(), *_reading(), *_open()):
+    for path, method, operation in (*_changing(), *checks(), *_reading(), *_open()):
         paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.0",
@@ -82,7 +82,7 @@ def openapi_document() -> JsonObject:
         "paths": paths,
         "components": {
             "schemas": {
-                **component_schemas((*SENT, *GIVEN, *EVENT_TYPES)),
+                **component_schemas((*SENT, *GIVEN, *HAPPENED)),
                 "ProblemCode": problem_code(),
             },
             "examples": all_examples(),

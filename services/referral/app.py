@@ -18,7 +18,7 @@ from runtime.broker import commands_stream, ensure_consumer, ensure_stream, jour
 from runtime.clock import Clock
 from runtime.database import reading
 from runtime.feed import Feed
-from runtime.journal import JournalAgain, JournalHead, Publisher
+from runtime.journal import Publisher
 from runtime.observability import log
 from runtime.service import Service, running
 from runtime.settings import Settings
@@ -26,6 +26,7 @@ from schemas import queries as q
 from schemas import subjects
 from services.referral import tables as t
 from services.referral.queries import Questions
+from services.referral.rehearsal import Rehearsal
 from services.referral.writer import Done, Received, Writer
 from wards.holidays import NationalHolidays
 from wards.model import Ward
@@ -78,7 +79,9 @@ class _Referral:
         self._ward = ward
         self._engine = service.engine
         self._bus = service.bus
-        self._writer = Writer(service.engine, ward, NationalHolidays(), clock, service.sole)
+        holidays = NationalHolidays()
+        self._writer = Writer(service.engine, ward, holidays, clock, service.sole)
+        self._rehearsal = Rehearsal(service.engine, ward, holidays, clock)
         self._durable = subjects.durable(SERVICE, ward.code)
         self._feed = Feed(self._bus, subjects.COMMANDS_STREAM, self._durable, self._provision)
         self._publisher = Publisher(
@@ -204,11 +207,11 @@ class _Referral:
             ("answer", q.ReadAnswer, questions.answer),
             ("escalations", q.ListEscalations, questions.escalations),
             ("locate", q.Locate, questions.locate),
+            ("rehearse", q.RehearseSubmissions, self._rehearsal.rehearse),
             ("status", q.AskStatus, self._status),
-            ("journal_head", JournalHead, self._journal_head),
-            ("journal_again", JournalAgain, self._journal_again),
         ):
             self._bus.answer(subjects.query(self._ward.code, SERVICE, name), shape, handler)
+        self._publisher.answer_readers(self._ward.code, SERVICE)
 
     def _status(self, _: q.AskStatus) -> q.ServiceStatus:
         with reading(self._engine) as connection:
@@ -223,11 +226,3 @@ class _Referral:
             "dead_letters": dead_letters.count(self._engine, t.dead_letters),
         }
         return q.ServiceStatus(service=SERVICE, ready=not self._failing, figures=figures)
-
-    def _journal_head(self, _: JournalHead) -> JournalHead:
-        with reading(self._engine) as connection:
-            return JournalHead(head=journals.head(connection, t.journal))
-
-    def _journal_again(self, question: JournalAgain) -> JournalHead:
-        self._publisher.again(question.first)
-        return self._journal_head(JournalHead(head=0))

@@ -131,6 +131,7 @@ class Auditor:
             name="audit",
             ward=WARD,
             replicas=1,
+            producers=("referral",),
             check=check_entry,
             knows=known_events,
             take_in=self.book.ledger.append,
@@ -419,7 +420,7 @@ def test_a_publisher_that_is_nudged_while_it_is_told_to_stop_stops(play: Play) -
 
 def test_a_feed_to_which_a_message_comes_while_it_is_told_to_stop_stops(nats: Settings) -> None:
     async def story() -> None:
-        async with connected(nats, "feed") as bus, asyncio.timeout(30):
+        async with connected(nats, "tester") as bus, asyncio.timeout(30):
             feed = await a_feed(bus)
             waiting = asyncio.create_task(feed.take(4))
             await bus.nc.flush()
@@ -448,7 +449,7 @@ def test_a_feed_gives_what_has_arrived_at_once_and_never_more_than_was_asked(
     nats: Settings,
 ) -> None:
     async def story() -> None:
-        async with connected(nats, "feed") as bus, asyncio.timeout(30):
+        async with connected(nats, "tester") as bus, asyncio.timeout(30):
             feed = await a_feed(bus)
             taken: list[int] = []
             for number in range(10):
@@ -469,7 +470,7 @@ def test_a_feed_gives_what_has_arrived_at_once_and_never_more_than_was_asked(
 
 def test_a_feed_goes_on_when_stream_and_consumer_were_lost(nats: Settings) -> None:
     async def story() -> None:
-        async with connected(nats, "feed") as bus, asyncio.timeout(30):
+        async with connected(nats, "tester") as bus, asyncio.timeout(30):
             feed = await a_feed(bus)
             waiting = asyncio.create_task(feed.take(4))
             await asyncio.sleep(0)  # it has asked, and waits

@@ -1,0 +1,88 @@
+"""Delivery's own journal, and the carrying of events to agencies' own systems. Deploy order: before the
+code that uses them."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "journal",
+        sa.Column(
+            "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("thread", sa.String(length=36), nullable=False),
+        sa.Column("type", sa.String(length=64), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+    )  # fmt: skip
+    op.create_index("journal_thread", "journal", ["thread", "number"])
+    op.create_table(
+        "published",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.add_column("inbox", sa.Column("head", sa.String(64), nullable=False, server_default=""))
+    op.create_table(
+        "deliveries",
+        sa.Column("agency", sa.String(length=64), nullable=False),
+        sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("event", sa.String(length=36), nullable=False),
+        sa.Column("thread", sa.String(length=36), nullable=False),
+        sa.Column("queued_at", sa.String(length=32), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.String(length=32)),
+        sa.Column("delivered_at", sa.String(length=32)),
+        sa.Column("given_up_at", sa.String(length=32)),
+        sa.Column("reason", sa.String(length=32)),
+        sa.Column("status", sa.Integer()),
+        sa.PrimaryKeyConstraint("agency", "number"),
+    )
+    op.create_index("deliveries_next", "deliveries", ["agency", "next_at"])
+    op.create_index("deliveries_thread", "deliveries", ["agency", "thread", "number"])
+    op.create_table(
+        "endpoints",
+        sa.Column("agency", sa.String(length=64), nullable=False),
+        sa.Column("disabled_at", sa.String(length=32)),
+        sa.Column("last_delivered_at", sa.String(length=32)),
+        sa.Column("tested_on", sa.String(length=10)),
+        sa.PrimaryKeyConstraint("agency"),
+    )
+    op.create_table(
+        "manifests",
+        sa.Column("agency", sa.String(length=64), nullable=False),
+        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("head", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("signed_at", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("agency", "day"),
+    )
+    op.create_table(
+        "redrives",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("agency", sa.String(length=64), nullable=False),
+        sa.Column("first", sa.Integer()),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.Column("referral", sa.String(length=64)),
+        sa.Column("reason", sa.String(length=32)),
+        sa.Column("per_second", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("asked_at", sa.String(length=32), nullable=False),
+        sa.Column("started_at", sa.String(length=32)),
+        sa.Column("ended_at", sa.String(length=32)),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("done_to", sa.Integer(), nullable=False),
+        sa.Column("delivered", sa.Integer(), nullable=False),
+        sa.Column("failed", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
