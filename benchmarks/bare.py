@@ -16,10 +16,11 @@ from litestar.connection import Request
 from nats.js import api
 
 from benchmarks.load import Connection
-from runtime.nats_server import find_server, free_port, write_configuration
+from runtime.nats_server import find_server, free_port, make_passwords, write_configuration
 from schemas.partner import ReferralSubmission
 
 PARTNERS = 64
+_ACCOUNTS = "accounts { A { jetstream: enabled, users: [{ user: bench, password: $BENCH }] } }\n"
 
 
 def serve(nats_url: str, password: str, port: int) -> None:
@@ -46,11 +47,11 @@ async def measure(home: Path, body: bytes, seconds: float) -> tuple[float, list[
     """Validated POST/s with 64 concurrent partners, and each one's seconds."""
     home.mkdir(parents=True)
     port, nats_port = free_port(), free_port()
-    password_file = home / "password"
-    configuration = write_configuration(home, nats_port, "bench", password_file)
+    password = make_passwords(home, ["bench"])["bench"]
+    configuration = write_configuration(home, nats_port, _ACCOUNTS, {"BENCH": password})
     server = subprocess.Popen([find_server(), "-c", str(configuration)], stderr=subprocess.DEVNULL)
     nats_url = f"nats://127.0.0.1:{nats_port}"
-    arguments = [nats_url, password_file.read_text(), str(port)]
+    arguments = [nats_url, password, str(port)]
     web = subprocess.Popen([sys.executable, "-m", "benchmarks.bare", *arguments], env=os.environ)
     try:
         connections = await _connect(port)

@@ -11,7 +11,7 @@ import nats
 
 from runtime.settings import Settings
 from schemas.queries import AskStatus, ServiceStatus
-from schemas.subjects import query
+from schemas.subjects import query, replies
 from wards.load import bundled_ward, load_ward
 
 
@@ -19,8 +19,9 @@ async def is_ready(service: str, settings: Settings) -> bool:
     ward = load_ward(settings.ward or bundled_ward())
     connection = await nats.connect(
         settings.nats_url.split(","),
-        user=settings.nats_user or None,
-        password=settings.nats_password(),
+        user=service,
+        password=settings.nats_password(service),
+        inbox_prefix=replies(service).encode(),
         connect_timeout=2,
         allow_reconnect=False,
     )

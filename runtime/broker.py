@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from runtime.observability import log
 from runtime.settings import Settings
+from schemas import subjects
 
 ACK_TIMEOUT = 5.0
 """Seconds that a JetStream acknowledgement is awaited (the library's own default is 0.5)."""
@@ -40,16 +41,20 @@ class NoAnswer(RuntimeError):
 
 
 class Bus:
-    """One process's connection. ``nc``/``js``: the plain NATS client, for loops of our own."""
+    """One of a process's connections. ``nc``/``js``: the plain NATS client, for loops of our own.
+    ``replies``: beneath it, and nowhere else, it may wait for answers."""
 
-    def __init__(self, settings: Settings, service: str) -> None:
+    def __init__(self, settings: Settings, login: str) -> None:
+        """``login``: by which rights (``schemas.logins``)."""
         security = None
-        if settings.nats_user:
-            password = settings.nats_password() or ""
-            security = SASLPlaintext(username=settings.nats_user, password=password)
+        password = settings.nats_password(login)
+        if password is not None:
+            security = SASLPlaintext(username=login, password=password)
+        self.replies = subjects.replies(login)
         self.broker = NatsBroker(
             settings.nats_url.split(","),
-            name=service,
+            name=login,
+            inbox_prefix=self.replies,
             max_reconnect_attempts=-1,
             reconnect_time_wait=0.1,  # type: ignore[arg-type]  # seconds; typed int there
             connect_timeout=2,

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import socket
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 
@@ -28,24 +29,32 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def write_configuration(home: Path, port: int, user: str, password_file: Path) -> Path:
-    """The server's settings, readable by the owner only: the password is in them.
+def make_passwords(folder: Path, logins: Iterable[str]) -> dict[str, str]:
+    """A new password for each login, in a file ``nats_<login>`` of its own."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    made = {login: secrets.token_urlsafe(24) for login in logins}
+    for login, password in made.items():
+        _write_secret(folder / f"nats_{login}", password)
+    return made
+
+
+def write_configuration(home: Path, port: int, accounts: str, variables: Mapping[str, str]) -> Path:
+    """The server's settings, readable by the owner only: passwords are among the ``variables`` that
+    ``accounts`` names.
 
     ``sync_interval: always``: an acknowledged message is on the disk; the lazy default loses
     acknowledged writes in a crash (Jepsen's report on NATS 2.12.1).
     """
-    password_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    password = secrets.token_urlsafe(24)
-    _write_secret(password_file, password)
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
     configuration = home / "nats.conf"
     store = (home / "jetstream").resolve()
+    given = "".join(f'{name}: "{value}"\n' for name, value in variables.items())
     text = f"""# Written at every start of the network.
 listen: "127.0.0.1:{port}"
 server_name: "tsunagu"
 max_payload: 4MB
-authorization {{ user: "{user}", password: "{password}" }}
 jetstream {{ store_dir: "{store}", sync_interval: always, max_file_store: 20GB }}
-"""
+{given}{accounts}"""
     _write_secret(configuration, text)
     return configuration
 

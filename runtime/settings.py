@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-_PATHS = ("home", "ward", "nats_password_file", "clock_shift", "smtp_password_file")
+_PATHS = ("home", "ward", "nats_logins", "nats_issuer_file", "clock_shift", "smtp_password_file")
 _SMTP_TLS = ("starttls", "tls", "none")
 
 
@@ -20,7 +20,10 @@ class SettingsError(ValueError):
 class Settings:
     """``home``: what a running network keeps. ``database``: an SQLAlchemy URL with ``{service}`` for
     the service's name; empty means one SQLite file per service under ``home``. ``nats_url`` may hold
-    several addresses, separated by commas. ``replicas``: of each JetStream stream (3 in a cluster).
+    several addresses, separated by commas. ``nats_logins``: the folder with a password for each login,
+    in a file ``nats_<login>``; none: the server asks nobody who they are. ``nats_issuer_file``: where
+    intake writes the public half of the key by which it lets agencies in, for nats-server's
+    configuration. ``replicas``: of each JetStream stream (3 in a cluster).
 
     ``clock_shift``: a file with seconds to add to the host's clock, for demonstrations and tests
     (``runtime.clock.shift`` writes it).
@@ -34,8 +37,8 @@ class Settings:
     ward: Path | None = None
     database: str = ""
     nats_url: str = "nats://127.0.0.1:4222"
-    nats_user: str = ""
-    nats_password_file: Path | None = None
+    nats_logins: Path | None = None
+    nats_issuer_file: Path | None = None
     replicas: int = 1
     host: str = "127.0.0.1"
     port: int = 8700
@@ -84,7 +87,8 @@ class Settings:
             return self.database.replace("{service}", service)
         return f"sqlite:///{(self.home / 'data' / f'{service}.db').resolve()}"
 
-    def nats_password(self) -> str | None:
-        if self.nats_password_file is None:
+    def nats_password(self, login: str) -> str | None:
+        """None: the server asks nobody who they are."""
+        if self.nats_logins is None:
             return None
-        return self.nats_password_file.read_text(encoding="ascii").strip()
+        return (self.nats_logins / f"nats_{login}").read_text(encoding="ascii").strip()

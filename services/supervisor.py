@@ -18,11 +18,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from runtime.nats_server import find_server, free_port, write_configuration
+from runtime.nats_issuer import Issuer
+from runtime.nats_server import find_server, free_port, make_passwords, write_configuration
 from runtime.settings import Settings
+from schemas.logins import LOGINS, Login
+from schemas.publishing.nats_accounts import ISSUER, nats_accounts, password_variable
 
+ISSUER_KEY = "nats-issuer.key"
 SERVICES = ("referral", "delivery", "audit", "intake")
-_USER = "tsunagu"
 _LOOK_EVERY = 5.0  # seconds
 _STUCK_LOOKS = 3  # so many looks running before the broker is started again
 
@@ -42,8 +45,19 @@ class _Child:
     started: float
 
 
+def nats_configuration(home: Path, port: int, logins: tuple[Login, ...] = LOGINS) -> Path:
+    """The embedded server's, with new passwords for all of ours."""
+    keys = home / "keys"
+    passwords = make_passwords(keys, [login.name for login in logins])
+    variables = {password_variable(login): given for login, given in passwords.items()}
+    variables[ISSUER] = Issuer(keys / ISSUER_KEY).public
+    return write_configuration(home, port, nats_accounts(logins), variables)
+
+
 class Network:
     """Start with ``start``, keep alive with ``tend``, end with ``stop``."""
+
+    logins: tuple[Login, ...] = LOGINS
 
     def __init__(self, settings: Settings) -> None:
         home = settings.home.resolve()
@@ -52,8 +66,7 @@ class Network:
             settings,
             home=home,
             nats_url=f"nats://127.0.0.1:{self._nats_port}",
-            nats_user=_USER,
-            nats_password_file=home / "keys" / "nats.password",
+            nats_logins=home / "keys",
         )
         self._children: dict[str, _Child] = {}
         self._lock: IO[bytes] | None = None
@@ -79,11 +92,8 @@ class Network:
         except BlockingIOError:
             raise AlreadyRunning(f"a network is running in {home} already") from None
         self._refuse_taken_port()
-        password_file = self.settings.nats_password_file
-        if password_file is None:
-            raise ValueError("the network's own settings name a password file")
         (home / "url").write_text(self.url + "\n", encoding="ascii")
-        configuration = write_configuration(home, self._nats_port, _USER, password_file)
+        configuration = nats_configuration(home, self._nats_port, self.logins)
         self._spawn("nats-server", [find_server(), "-c", str(configuration)])
         for service in SERVICES:
             self._spawn(service, [sys.executable, "-m", "services.cli", "serve", service])

@@ -8,15 +8,20 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
 
 from runtime.broker import Bus
-from runtime.nats_server import find_server, free_port, write_configuration
+from runtime.nats_server import find_server, free_port
 from runtime.settings import Settings
+from schemas.logins import LOGINS, SERVICES, Login, Rights
+from services.supervisor import nats_configuration
+
+TESTER = Login("tester", SERVICES, Rights(publish=(">",), subscribe=(">",)))
+"""Whom no network of ours has: it may say and hear everything that the services may."""
 
 
 @contextlib.contextmanager
 def a_nats_server(home: Path) -> Iterator[Settings]:
     """Configured as the network's own; gives the settings to connect with."""
-    port, password = free_port(), home / "keys" / "nats.password"
-    configuration = write_configuration(home, port, "tsunagu", password)
+    port = free_port()
+    configuration = nats_configuration(home, port, (*LOGINS, TESTER))
     server = subprocess.Popen(
         [find_server(), "-c", str(configuration)],
         stdout=subprocess.DEVNULL,
@@ -26,8 +31,7 @@ def a_nats_server(home: Path) -> Iterator[Settings]:
         yield Settings(
             home=home,
             nats_url=f"nats://127.0.0.1:{port}",
-            nats_user="tsunagu",
-            nats_password_file=password,
+            nats_logins=home / "keys",
         )
     finally:
         server.terminate()

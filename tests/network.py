@@ -27,7 +27,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from runtime.clock import shift, shifted
 from runtime.nats_server import free_port
 from runtime.settings import Settings
+from schemas import subjects
+from schemas.logins import LOGINS
 from services.supervisor import SERVICES, Network
+from tests.nats import TESTER
 from tests.partners import Partner
 
 EVERYTHING = ("nats-server", *SERVICES)
@@ -35,7 +38,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 
 class _Supervised(Network):
-    """Starts nothing again that is to stay down."""
+    """Starts nothing again that is to stay down; has one more login, for tests."""
+
+    logins = (*LOGINS, TESTER)
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
@@ -256,13 +261,14 @@ class RunningNetwork:
         files = sorted((self.home / "logs").iterdir())
         return "".join(file.read_text("utf-8", errors="replace") for file in files)
 
-    def nats(self) -> dict[str, Any]:
-        """How to connect to its nats-server with the network's own credentials."""
+    def nats(self, login: str = TESTER.name) -> dict[str, Any]:
+        """How to connect to its nats-server as one of the network's own."""
         settings = self._network.settings
         return {
             "servers": settings.nats_url,
-            "user": settings.nats_user,
-            "password": settings.nats_password(),
+            "user": login,
+            "password": settings.nats_password(login),
+            "inbox_prefix": subjects.replies(login).encode(),
         }
 
     def tsunagu(self, *arguments: str) -> subprocess.CompletedProcess[str]:

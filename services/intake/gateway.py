@@ -24,7 +24,7 @@ class Gateway:
     def __init__(self, bus: Bus, ward: str) -> None:
         self._bus = bus
         self._ward = ward
-        self._inbox = f"_INBOX.{secrets.token_hex(12)}"
+        self._inbox = f"{bus.replies}.{secrets.token_hex(12)}"
         self._awaited: dict[str, asyncio.Future[Answer]] = {}
         self._count = 0
         self._open = False

@@ -190,7 +190,7 @@ def test_an_empty_message_that_looks_like_the_servers_own_word_is_set_aside_like
 
 def test_a_feed_gives_an_empty_message_with_a_status_as_it_came(nats: Settings) -> None:
     async def story() -> None:
-        async with connected(nats, "feed") as bus, asyncio.timeout(30):
+        async with connected(nats, "tester") as bus, asyncio.timeout(30):
             feed = await a_feed(bus)
             await bus.js.publish(SUBJECT, b"", headers={"Status": "503"})
             (message,) = await feed.take(4)

@@ -112,7 +112,7 @@ class Outside:
 
 @contextlib.asynccontextmanager
 async def outside(settings: Settings, engine: Engine) -> AsyncIterator[Outside]:
-    async with asyncio.timeout(60), connected(settings, "outside") as bus:
+    async with asyncio.timeout(60), connected(settings, "tester") as bus:
         there = Outside(bus, engine)
         await there.start()
         yield there
