@@ -1,4 +1,5 @@
-"""``python -m services.publish``: writes the contract to ``schemas/published``; ``--check`` compares.
+"""``python -m services.publish``: writes the contract to ``schemas/published`` and the client made from
+it to ``partners/client``; ``--check`` compares.
 
 Here and not in ``schemas``, because the contract is also what intake offers over HTTP and what every
 producer of a journal answers, and ``schemas`` knows neither.
@@ -6,18 +7,23 @@ producer of a journal answers, and ``schemas`` knows neither.
 
 import argparse
 import json
+import subprocess
+import sys
 from pathlib import Path
 
+import partners
 import schemas
 from runtime.journal import JournalAgain, JournalHead
 from schemas.base import JsonObject
 from schemas.publishing.asyncapi import QUESTIONS, Question, asyncapi_document
 from schemas.publishing.json_schema import message_schema
 from schemas.publishing.messages import MESSAGES, Message
+from schemas.publishing.python_client import python_client
 from schemas.subjects import PRODUCERS
 from services.intake.openapi import openapi_document
 
 PUBLISHED = Path(schemas.__file__).with_name("published")
+CLIENT = Path(partners.__file__).with_name("client")
 READERS = ("delivery", "audit")
 ALL_MESSAGES = (*MESSAGES, Message(JournalHead), Message(JournalAgain))
 ALL_QUESTIONS = (
@@ -61,16 +67,40 @@ def write(folder: Path = PUBLISHED) -> None:
         (folder / name).write_bytes(text)
 
 
+def client() -> dict[str, bytes]:
+    """The written modules of the partners' Python client, formatted like everything else."""
+    return {
+        name: _formatted(name, text) for name, text in python_client(openapi_document()).items()
+    }
+
+
+def _formatted(name: str, text: str) -> bytes:
+    ruff = [sys.executable, "-m", "ruff", "format", "--stdin-filename", str(CLIENT / name), "-"]
+    return subprocess.run(ruff, input=text.encode(), capture_output=True, check=True).stdout
+
+
+def client_differences(folder: Path = CLIENT) -> list[str]:
+    return sorted(
+        name
+        for name, text in client().items()
+        if not (folder / name).exists() or (folder / name).read_bytes() != text
+    )
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if outdated")
-    changed = differences()
+    changed = [f"schemas/published/{name}" for name in differences()]
+    changed += [f"partners/client/{name}" for name in client_differences()]
     if not parser.parse_args().check:
         write()
-        print(f"{len(files())} files in schemas/published, {len(changed)} changed")
+        for name, text in client().items():
+            (CLIENT / name).write_bytes(text)
+        print(f"{len(files())} files in schemas/published, two in partners/client", end="")
+        print(f"; {len(changed)} changed")
         return 0
     for name in changed:
-        print(f"schemas/published/{name} is not current; run python -m services.publish")
+        print(f"{name} is not current; run python -m services.publish")
     return 1 if changed else 0
 
 

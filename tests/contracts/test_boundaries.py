@@ -77,8 +77,17 @@ def test_the_board_knows_no_service() -> None:
 
 
 def test_a_partners_side_knows_no_service() -> None:
-    """What runs at a partner knows what is said, and how a few things run; not who decides."""
+    """What runs at a partner knows what is said, and how a few things run; not who decides. The client
+    that a partner copies knows nothing of ours but itself, by whatever name."""
     for path in files(partners):
+        if path.parent.name == "client":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            tops = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+            froms = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
+            tops += [str(n.module) for n in froms if n.level == 0]
+            assert not {top.partition(".")[0] for top in tops} & OURS, path
+            assert all(n.level <= 1 for n in froms), path
+            continue
         for name in imports(path):
             top = name.partition(".")[0]
             assert top not in OURS - {"schemas", "runtime", "partners"}, f"{path}: {name}"
