@@ -124,6 +124,11 @@ class Streams:
             self._rings += 1
             bell.ring(self._rings)
 
+    def look_again(self) -> None:
+        """Somebody may no longer be here: every stream asks whether it is still allowed."""
+        for what in list(self._bells):
+            self.heard(what)
+
     @contextlib.asynccontextmanager
     async def looking(self) -> AsyncIterator[None]:
         """Looks again now and then, in case a word was missed; all at once, so that those who ask
@@ -198,8 +203,7 @@ class Streams:
                 async with asyncio.timeout(self.limits.look):
                     await self._unanswered.wait()
                     await asyncio.sleep(self.limits.look_again)
-            for what in list(self._bells):
-                self.heard(what)
+            self.look_again()
 
 
 class _CutOff(Exception):

@@ -1,0 +1,100 @@
+"""How much one agency may ask (利用の上限), so that one that floods the door holds up nobody else.
+
+Two measures. A rate: a bucket that holds ``burst`` and is filled at ``requests_per_second``; when it is
+empty the answer is 429. And turns: so many of an agency's requests are in work at once; the next wait,
+in order, which the agency notices and nobody else does.
+"""
+
+import asyncio
+import contextlib
+import math
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from runtime.clock import Clock
+from wards.delivery import Limits
+
+WAITING = 64
+"""So many of one agency's requests wait for their turn; more are refused."""
+PATIENCE = 2.0
+"""Seconds that one waits. Longer than that, and its answer would come too late to be of use."""
+HELD = 0.5
+"""Seconds for which a refusal is held back, so that whoever asks again at once, as programs in a loop
+do, asks twice a second on each connection and not as fast as the processor goes."""
+
+
+def admit(due: float, now: float, rate: float, burst: int) -> tuple[float, float]:
+    """The bucket as one number, the moment at which it is full again (GCRA, ITU-T I.371): what it is
+    after this request, and the seconds to wait, 0 when the request is let in. Pure."""
+    begins = max(due, now)
+    wait = begins - now - (burst - 1) / rate
+    # A part in a thousand million is rounding, not a request too many.
+    if wait > 1e-9:
+        return due, wait
+    return begins + 1 / rate, 0.0
+
+
+@dataclass(slots=True)
+class _Agency:
+    slots: asyncio.Semaphore
+    due: float = field(default=-math.inf)
+    waiting: int = 0
+    held: int = 0
+
+
+class NoTurn(Exception):
+    """It waited in vain, or too many of its agency wait."""
+
+
+class Turns:
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._agencies: dict[str, _Agency] = {}
+
+    def take(self, agency: str) -> int:
+        """0: it may come in. Otherwise whole seconds after which it would have been let in."""
+        of = self._of(agency)
+        limits = self._limits
+        now = self._clock.ticks()
+        of.due, wait = admit(of.due, now, limits.requests_per_second, limits.burst)
+        return math.ceil(wait)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, agency: str) -> AsyncIterator[None]:
+        """One of the agency's turns, for as long as it lasts. Raises NoTurn."""
+        of = self._of(agency)
+        if of.slots.locked():
+            if of.waiting >= WAITING:
+                raise NoTurn
+            of.waiting += 1
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    await of.slots.acquire()
+            except TimeoutError:
+                raise NoTurn from None
+            finally:
+                of.waiting -= 1
+        else:
+            await of.slots.acquire()  # at once
+        try:
+            yield
+        finally:
+            of.slots.release()
+
+    async def hold(self, agency: str) -> None:
+        """Before a refusal is answered. Only so many are held: memory is not theirs to fill."""
+        of = self._of(agency)
+        if of.held >= WAITING:
+            return
+        of.held += 1
+        try:
+            await asyncio.sleep(HELD)
+        finally:
+            of.held -= 1
+
+    def _of(self, agency: str) -> _Agency:
+        known = self._agencies.get(agency)
+        if known is None:  # of the ward file: there are not many
+            known = self._agencies[agency] = _Agency(asyncio.Semaphore(self._limits.at_once))
+        return known
