@@ -3,6 +3,7 @@ take. What a call does is a function of the request and the caller; the modules 
 functions ask the edge for their handlers.
 """
 
+import functools
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from runtime.broker import NoAnswer
 from schemas.codes import Scope
 from schemas.problems import ProblemCode, Refusal
 from services.intake import admission, responses
+from services.intake.access.turns import NoTurn, Turns
 from services.intake.desk import UNAVAILABLE, Posted
 from services.intake.key_store import KeyStoreFailed
 from services.intake.metrics import Metrics
@@ -23,11 +25,12 @@ Http = Request[Any, Any, Any]
 
 _UNAUTHENTICATED = Refusal(ProblemCode.UNAUTHENTICATED)
 _NOT_ALLOWED = Refusal(ProblemCode.INSUFFICIENT_SCOPE)
+_TOO_MANY = Refusal(ProblemCode.RATE_LIMITED)
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An agency, by one of its credentials, and what it may do with it."""
+    """An agency, by one of its credentials (its id), and what it may do with it."""
 
     agency: str
     scopes: frozenset[Scope]
@@ -35,6 +38,7 @@ class Caller:
 
 
 Act = Callable[[Http, Caller], Awaitable[Response[bytes]]]
+Work = Callable[[Caller], Awaitable[Response[bytes]]]
 
 
 class Access(Protocol):
@@ -46,9 +50,12 @@ class Access(Protocol):
 
 
 class Edge:
-    def __init__(self, access: Access, metrics: Metrics) -> None:
+    """``turns``: how much one agency may ask; none: as much as it likes."""
+
+    def __init__(self, access: Access, metrics: Metrics, turns: Turns | None = None) -> None:
         self.access = access
         self.metrics = metrics
+        self._turns = turns
 
     def posting(self, path: str, name: str, scope: Scope, act: Act) -> HTTPRouteHandler:
         """``name``: the call's ``operationId``, also its label in the metrics."""
@@ -67,21 +74,48 @@ class Edge:
         return handler
 
     async def _as_agency(self, request: Http, name: str, scope: Scope, act: Act) -> Response[bytes]:
-        """Authenticate, act, count."""
-        began = time.perf_counter()
         caller = await self.access.caller(request)
+        return await self.let(caller, name, scope, functools.partial(act, request))
+
+    async def let(
+        self,
+        caller: Caller | None,
+        name: str,
+        scope: Scope,
+        act: Work,
+    ) -> Response[bytes]:
+        """May whoever calls do this? Then act; and count. By whichever door it came."""
+        began = time.perf_counter()
         if caller is None:
             response = responses.refused(_UNAUTHENTICATED)
         elif scope not in caller.scopes:
             response = responses.refused(_NOT_ALLOWED)
         else:
-            try:
-                response = await act(request, caller)
-            except (NoAnswer, KeyStoreFailed):
-                response = responses.refused(UNAVAILABLE)
+            response = await self._in_turn(caller, act)
         status = response.status_code or 200
         self.metrics.observe(name, status, time.perf_counter() - began)
         return response
+
+    async def _in_turn(self, caller: Caller, act: Work) -> Response[bytes]:
+        turns = self._turns
+        try:
+            if turns is None:
+                return await act(caller)
+            wait = turns.take(caller.agency)
+            if wait:
+                await turns.hold(caller.agency)
+                return responses.refused(_TOO_MANY, retry_after=str(wait))
+            async with turns.turn(caller.agency):
+                return await act(caller)
+        except NoTurn:
+            return responses.refused(_TOO_MANY, retry_after="1")
+        except (NoAnswer, KeyStoreFailed):
+            return responses.refused(UNAVAILABLE)
+
+
+def awaits(prefer: str | None) -> bool:
+    """Whether the decision is waited for, by the header ``Prefer`` (RFC 7240)."""
+    return "respond-async" not in (prefer or "")
 
 
 async def posted_by(request: Http, caller: Caller) -> Posted | Refusal:
@@ -91,5 +125,5 @@ async def posted_by(request: Http, caller: Caller) -> Posted | Refusal:
         refusal = admission.refuse_header(key)
         if refusal is not None:
             return refusal
-    wait = "respond-async" not in request.headers.get("prefer", "")
+    wait = awaits(request.headers.get("prefer"))
     return Posted(caller.agency, key, await request.body(), wait)

@@ -15,6 +15,7 @@ from schemas.sealed import Group
 from services.intake.api import Api
 from services.intake.calls import CALLS, Call, build_submission, personal_data
 from services.intake.checking import Checking
+from services.intake.counter import Counter
 from services.intake.docs_page import docs_page
 from services.intake.edge import Edge
 from services.intake.metrics import Metrics
@@ -88,7 +89,8 @@ def test_a_referral_needs_an_idempotency_key_and_the_other_calls_take_one() -> N
 def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
     nothing: Any = None
     edge = Edge(nothing, Metrics())
-    api = Api(edge, nothing, nothing, nothing, nothing, openapi=b"", docs=b"")
+    counter = Counter(nothing, nothing, nothing, nothing)
+    api = Api(edge, counter, nothing, nothing, openapi=b"", docs=b"")
     served = {
         (re.sub(r"{[^}]*}", "{}", path), method.lower())
         for handler in (*api.handlers(), *Checking(edge, nothing).handlers())

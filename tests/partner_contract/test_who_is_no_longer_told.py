@@ -11,11 +11,12 @@ from litestar.testing import TestClient
 from runtime.clock import ManualClock
 from schemas.codes import AddressKind
 from services.intake.api import Api
-from services.intake.authentication import Agencies
+from services.intake.counter import Counter
 from services.intake.edge import Edge
 from services.intake.metrics import Metrics
 from tests import builders
 from tests.builders import ANSHIN, BUNKYO, CORE, HUB, between
+from tests.doors import a_door
 from tests.network import RunningNetwork
 from tests.partners import Partner, a_referral
 from wards.model import Ward
@@ -46,8 +47,9 @@ def test_an_agency_is_let_in_until_the_end_of_its_last_day_and_refused_from_then
 ) -> None:
     nothing: Any = None
     ward, clock = leaving(HUB, date(2026, 11, 20)), ManualClock(now)
-    access = Agencies({HUB: "their-key", CORE: "core-key"}, ward, clock)
-    api = Api(Edge(access, Metrics()), nothing, nothing, ward, clock, openapi=b"", docs=b"")
+    access = a_door(ward, clock, {HUB: "their-key", CORE: "core-key"}).callers
+    counter = Counter(nothing, nothing, ward, clock)
+    api = Api(Edge(access, Metrics()), counter, nothing, nothing, openapi=b"", docs=b"")
     with TestClient(Litestar(api.handlers(), openapi_config=None)) as client:
 
         def asking(key: str) -> Any:

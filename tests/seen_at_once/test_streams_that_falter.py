@@ -22,11 +22,12 @@ from runtime.nats_server import free_port
 from schemas import queries as q
 from services.intake.api import Api
 from services.intake.app import web_server
-from services.intake.authentication import Agencies
+from services.intake.counter import Counter
 from services.intake.edge import Edge
 from services.intake.metrics import Metrics
 from services.intake.streams import Limits, Streams
 from tests.builders import BUNKYO, FRIDAY_AFTERNOON
+from tests.doors import a_door
 from tests.network import eventually
 from tests.partners import Partner
 from wards.model import Ward
@@ -69,9 +70,10 @@ class Intake:
         self.clock = ManualClock(FRIDAY_AFTERNOON)
         self.metrics = Metrics()
         nothing: Any = None
-        self.agencies = Agencies({HUB: KEY}, ward, self.clock)
-        edge = Edge(self.agencies, self.metrics)
-        api = Api(edge, nothing, nothing, ward, self.clock, openapi=b"", docs=b"")
+        self.door = a_door(ward, self.clock, {HUB: KEY})
+        edge = Edge(self.door.callers, self.metrics)
+        counter = Counter(nothing, nothing, ward, self.clock)
+        api = Api(edge, counter, nothing, nothing, openapi=b"", docs=b"")
         self.streams = api.streams = Streams(delivery, self.metrics, limits)
         self.port = free_port()
         self.server = web_server(
@@ -83,7 +85,8 @@ class Intake:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        async with self.streams.looking():
+        self.door.watched.when_changed(self.streams.look_again)
+        async with self.streams.looking(), self.door.watched.watching():
             await self.server.serve()
 
     def soon(self, call: Callable[[], None]) -> None:
@@ -333,14 +336,16 @@ def test_an_agency_that_leaves_the_network_is_told_no_more(
 def test_a_key_that_is_taken_away_ends_its_streams(
     serve: Serve, delivery: Delivery, hub: Hub
 ) -> None:
-    intake = serve()
+    """At once, though there is nothing new and the streams themselves look only once an hour."""
+    intake = serve(look=NEVER, keep_alive=NEVER)
     delivery.length = 1
     with hub(intake).streams("/v1/inbox") as stream:
         assert stream.next().id == 1
-        agencies: Any = intake.agencies
-        agencies._agencies.clear()
-        delivery.length = 2
+        (key,) = intake.door.credentials.all(HUB)
+        began = time.monotonic()
+        intake.door.credentials.revoke(key.id)
         assert [event.id for event in stream.events()] == []
+        assert time.monotonic() - began < 1
 
 
 def test_a_server_that_stops_waits_for_no_reader(
