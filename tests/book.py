@@ -9,8 +9,8 @@ from sqlalchemy.engine import Engine
 from runtime.clock import Clock
 from runtime.database import reading, writing
 from runtime.reading import Entry
+from runtime.signed_note import verifier_key
 from schemas.journal import JournalEntry
-from services.audit.checkpoint import verifier_key
 from services.audit.ledger import (
     Ledger,
     bodies,

@@ -13,10 +13,10 @@ from runtime.observability import log
 from runtime.reading import JournalReader, Missing
 from runtime.service import running
 from runtime.settings import Settings
+from runtime.signed_note import verifier_key
 from schemas import queries as q
 from schemas import subjects
 from services.audit import tables as t
-from services.audit.checkpoint import verifier_key
 from services.audit.ledger import Ledger, check_entry, known_events, origin
 from wards.model import Ward
 

@@ -17,16 +17,16 @@ from runtime.clock import Clock, utc_text
 from runtime.database import insert_new, reading, upsert, writing
 from runtime.keys import KeyFileError
 from runtime.reading import Entry
-from schemas.journal import JournalEntry, read_entry
-from services.audit import tables as t
-from services.audit.checkpoint import (
+from runtime.signed_note import (
     Checkpoint,
-    CheckpointError,
+    NoteError,
     VerifierKey,
     open_checkpoint,
     sign_checkpoint,
     verifier_key,
 )
+from schemas.journal import JournalEntry, read_entry
+from services.audit import tables as t
 from services.audit.entry import entry_bytes, make_entry
 from services.audit.merkle import Frontier, leaf_hash
 from services.audit.verify_rows import StoredCheckpoint, StoredEntry
@@ -52,7 +52,7 @@ def _check_key(connection: Connection, key: VerifierKey) -> None:
     try:
         if note is not None:
             open_checkpoint(note, key)
-    except CheckpointError as error:
+    except NoteError as error:
         raise KeyFileError("ledger.key is not the key that signed this ledger") from error
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from services.audit.checkpoint import CheckpointError, VerifierKey, open_checkpoint
+from runtime.signed_note import NoteError, VerifierKey, open_checkpoint
 from services.audit.merkle import Frontier
 from services.audit.verify_report import Findings, Kind
 from services.audit.verify_rows import StoredCheckpoint, UnreadableError
@@ -21,7 +21,7 @@ class SignedTree:
         self.bad: int | None = None
         try:
             self._open(checkpoints, VerifierKey.decode(vkey), findings)
-        except CheckpointError as error:
+        except NoteError as error:
             findings.add(Kind.UNVERIFIABLE, f"the log's key: {error}")
         except UnreadableError as error:
             findings.add(Kind.UNVERIFIABLE, f"the checkpoints cannot be read: {error}")
@@ -51,9 +51,9 @@ class SignedTree:
         for size, note in checkpoints:
             try:
                 if type(note) is not str:
-                    raise CheckpointError("not text")
+                    raise NoteError("not text")
                 checkpoint = open_checkpoint(note, key)
-            except CheckpointError as error:
+            except NoteError as error:
                 findings.add(Kind.UNVERIFIABLE, str(error), checkpoint=size)
                 continue
             if checkpoint.size != size:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from services.audit.checkpoint import Checkpoint, sign_checkpoint, verifier_key
+from runtime.signed_note import Checkpoint, sign_checkpoint, verifier_key
 from services.audit.entry import make_entry
 from services.audit.merkle import leaf_hash, root_of
 from services.audit.verify import Report, StoredCheckpoint, StoredEntry, verify

@@ -5,9 +5,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.audit.checkpoint import (
+from runtime.signed_note import (
     Checkpoint,
-    CheckpointError,
+    NoteError,
     VerifierKey,
     open_checkpoint,
     sign_checkpoint,
@@ -99,14 +99,14 @@ def test_signatures_of_unknown_keys_are_ignored() -> None:
 
 @pytest.mark.parametrize("note", BROKEN.values(), ids=BROKEN)
 def test_a_broken_note_is_refused(note: str) -> None:
-    with pytest.raises(CheckpointError):
+    with pytest.raises(NoteError):
         open_checkpoint(note, OURS)
 
 
 @given(st.integers(0, len(NOTE) - 1), st.characters())
 def test_a_note_with_any_character_changed_is_refused(at: int, character: str) -> None:
     if NOTE[at] != character:
-        with pytest.raises(CheckpointError):
+        with pytest.raises(NoteError):
             open_checkpoint(NOTE[:at] + character + NOTE[at + 1 :], OURS)
 
 
@@ -117,5 +117,5 @@ def test_a_verifier_key_survives_the_round_trip(vkey: str) -> None:
 
 @pytest.mark.parametrize("vkey", BROKEN_KEYS.values(), ids=BROKEN_KEYS)
 def test_a_broken_verifier_key_is_refused(vkey: str) -> None:
-    with pytest.raises(CheckpointError):
+    with pytest.raises(NoteError):
         VerifierKey.decode(vkey)

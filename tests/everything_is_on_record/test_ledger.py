@@ -9,9 +9,9 @@ from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock
 from runtime.database import reading, writing
+from runtime.signed_note import VerifierKey, open_checkpoint
 from schemas.journal import JournalEntry
 from services.audit import tables as t
-from services.audit.checkpoint import VerifierKey, open_checkpoint
 from services.audit.ledger import check_entry, find_referral
 from services.audit.merkle import root_of
 from services.audit.verify import Kind

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.canonical import canonical_json, parse_canonical
-from services.audit.checkpoint import Checkpoint, sign_checkpoint
+from runtime.signed_note import Checkpoint, sign_checkpoint
 from services.audit.merkle import leaf_hash
 from services.audit.verify import (
     EXIT_CODES,

@@ -1,4 +1,5 @@
-"""Signed ledger heads: C2SP tlog-checkpoint in a C2SP signed note, with Ed25519 (RFC 8032).
+"""Signed heads (署名付きの先頭): of a ledger, of an agency's inbox. A C2SP tlog-checkpoint in a C2SP signed
+note, with Ed25519 (RFC 8032).
 
     origin LF size LF base64 root LF
     LF
@@ -21,8 +22,8 @@ LARGEST_NOTE: Final = 65_536
 LARGEST_SIZE: Final = 2**63 - 1
 
 
-class CheckpointError(ValueError):
-    """The note is not a checkpoint that the given key has signed."""
+class NoteError(ValueError):
+    """Not a note that the given key has signed, or what it says is no checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,14 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A log's public key under its name, written ``name+hex key id+base64(type ‖ key)``."""
+    """A signer's public key under its name, written ``name+hex key id+base64(type ‖ key)``."""
 
     name: str
     public: bytes
 
     def __post_init__(self) -> None:
         if not self.name.isprintable() or not self.name.strip() or set(self.name) & {" ", "+"}:
-            raise CheckpointError("a key's name is printable, without spaces and plus signs")
+            raise NoteError("a key's name is printable, without spaces and plus signs")
 
     @property
     def key_id(self) -> bytes:
@@ -59,10 +60,10 @@ class VerifierKey:
         key_id, plus, encoded = rest.partition("+")
         key = _from_base64(encoded)
         if not plus or key[:1] != ED25519 or len(key) != 33:
-            raise CheckpointError("not the verifier key of an Ed25519 signer")
+            raise NoteError("not the verifier key of an Ed25519 signer")
         verifier = cls(name, key[1:])
         if key_id != verifier.key_id.hex():
-            raise CheckpointError("the verifier key's id does not match its name and key")
+            raise NoteError("the verifier key's id does not match its name and key")
         return verifier
 
 
@@ -70,12 +71,16 @@ def verifier_key(name: str, private: Ed25519PrivateKey) -> VerifierKey:
     return VerifierKey(name, private.public_key().public_bytes_raw())
 
 
-def sign_checkpoint(checkpoint: Checkpoint, private: Ed25519PrivateKey) -> str:
-    """The note. The key's name is the origin, as C2SP recommends."""
-    key = verifier_key(checkpoint.origin, private)
+def sign_checkpoint(checkpoint: Checkpoint, *keys: Ed25519PrivateKey) -> str:
+    """The note, with a signature by each key: whoever knows any one of them can check it. The keys'
+    name is the origin, as C2SP recommends."""
     body = checkpoint.body()
-    signature = _to_base64(key.key_id + private.sign(body.encode()))
-    return f"{body}\n— {key.name} {signature}\n"
+    return f"{body}\n" + "".join(_signature(checkpoint.origin, body, key) for key in keys)
+
+
+def _signature(name: str, body: str, private: Ed25519PrivateKey) -> str:
+    signature = verifier_key(name, private).key_id + private.sign(body.encode())
+    return f"— {name} {_to_base64(signature)}\n"
 
 
 def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
@@ -84,12 +89,12 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
     A signature that claims to be by ``key`` and is not spoils the note, even next to a good one.
     """
     if len(note) > LARGEST_NOTE or not note.endswith("\n"):
-        raise CheckpointError("not a signed note")
+        raise NoteError("not a signed note")
     if any(c < " " and c != "\n" for c in note):
-        raise CheckpointError("a signed note has no control characters")
+        raise NoteError("a signed note has no control characters")
     body, blank, signatures = note.rpartition("\n\n")
     if not blank:
-        raise CheckpointError("not a signed note")
+        raise NoteError("not a signed note")
     body += "\n"
     known = [
         signature
@@ -97,12 +102,12 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
         if name == key.name and key_id == key.key_id
     ]
     if not known:
-        raise CheckpointError("the known key has not signed this note")
+        raise NoteError("the known key has not signed this note")
     for signature in known:
         _check_signature(key, signature, body)
     checkpoint = _read_body(body)
     if checkpoint.origin != key.name:
-        raise CheckpointError("the checkpoint is of another log")
+        raise NoteError("the checkpoint is of another log")
     return checkpoint
 
 
@@ -111,7 +116,7 @@ def _read_signature(line: str) -> tuple[str, bytes, bytes]:
     name, _, encoded = rest.partition(" ")
     signature = _from_base64(encoded)
     if dash != "—" or not name or len(signature) < 5:
-        raise CheckpointError("not a signature line")
+        raise NoteError("not a signature line")
     return name, signature[:4], signature[4:]
 
 
@@ -119,20 +124,20 @@ def _check_signature(key: VerifierKey, signature: bytes, body: str) -> None:
     try:
         Ed25519PublicKey.from_public_bytes(key.public).verify(signature, body.encode())
     except (InvalidSignature, UnicodeEncodeError, ValueError):
-        raise CheckpointError("the known key's signature is bad") from None
+        raise NoteError("the known key's signature is bad") from None
 
 
 def _read_body(body: str) -> Checkpoint:
     lines = body.split("\n")
     if len(lines) != 4 or not lines[0]:
-        raise CheckpointError("a checkpoint is origin, size and root, and nothing else")
+        raise NoteError("a checkpoint is origin, size and root, and nothing else")
     origin, digits, encoded, _ = lines
     root = _from_base64(encoded)
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 19 or len(root) != 32:
-        raise CheckpointError("the checkpoint's size or root is malformed")
+        raise NoteError("the checkpoint's size or root is malformed")
     checkpoint = Checkpoint(origin, int(digits), root)
     if checkpoint.size > LARGEST_SIZE or checkpoint.body() != body:
-        raise CheckpointError("the checkpoint is not written in its one form")
+        raise NoteError("the checkpoint is not written in its one form")
     return checkpoint
 
 
@@ -144,7 +149,7 @@ def _from_base64(text: str) -> bytes:
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise CheckpointError("not base64") from None
+        raise NoteError("not base64") from None
     if _to_base64(data) != text:  # stray bits in the last character: two spellings of one value
-        raise CheckpointError("not base64 in its one form")
+        raise NoteError("not base64 in its one form")
     return data
