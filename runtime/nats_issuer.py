@@ -21,6 +21,8 @@ import nkeys  # type: ignore[import-untyped]
 
 from runtime.keys import secret_bytes
 
+KEY_FILE = "nats-issuer.key"
+"""Under the keys of whoever lets agencies in."""
 _HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 
 

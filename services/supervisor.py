@@ -18,13 +18,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from runtime.nats_issuer import Issuer
+from runtime.nats_issuer import KEY_FILE, Issuer
 from runtime.nats_server import find_server, free_port, make_passwords, write_configuration
 from runtime.settings import Settings
 from schemas.logins import LOGINS, Login
 from schemas.publishing.nats_accounts import ISSUER, nats_accounts, password_variable
 
-ISSUER_KEY = "nats-issuer.key"
 SERVICES = ("referral", "delivery", "audit", "intake")
 _LOOK_EVERY = 5.0  # seconds
 _STUCK_LOOKS = 3  # so many looks running before the broker is started again
@@ -50,7 +49,7 @@ def nats_configuration(home: Path, port: int, logins: tuple[Login, ...] = LOGINS
     keys = home / "keys"
     passwords = make_passwords(keys, [login.name for login in logins])
     variables = {password_variable(login): given for login, given in passwords.items()}
-    variables[ISSUER] = Issuer(keys / ISSUER_KEY).public
+    variables[ISSUER] = Issuer(keys / KEY_FILE).public
     return write_configuration(home, port, nats_accounts(logins), variables)
 
 

@@ -60,6 +60,13 @@ class Callers:
         wanted = agency.scopes if credential.scopes is None else credential.scopes
         return frozenset(scope for scope in agency.scopes if scope in wanted)
 
+    def by_name(self, agency: str) -> Caller | None:
+        """An agency that somebody else has recognised: nats-server, by what it let in."""
+        known = self._ward.agency(agency)
+        if known is None or not self._here(agency):
+            return None
+        return Caller(agency, frozenset(known.scopes))
+
     def _bearer(self, authorization: list[str]) -> Caller | None:
         scheme, _, given = authorization[0].partition(" ")
         given = given.strip()
