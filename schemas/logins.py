@@ -64,6 +64,17 @@ def _own(service: str) -> str:
     return f"{subjects.replies(service)}.>"
 
 
+def _managing(stream: str) -> tuple[str, ...]:
+    """Whatever JetStream may be asked about a stream and its consumers."""
+    api = "$JS.API.*.*"
+    return (
+        f"{api}.{stream}",
+        f"{api}.{stream}.>",
+        f"{api}.*.{stream}",
+        f"{api}.*.{stream}.>",
+    )
+
+
 def _reading_journals(service: str) -> tuple[str, ...]:
     stream = subjects.JOURNALS_STREAM
     return (
@@ -85,7 +96,15 @@ LOGINS: tuple[Login, ...] = (
         "intake",
         SERVICES,
         Rights(
-            publish=(subjects.all_commands(), subjects.query("*", "*", "*")),
+            # Of JetStream the object store, for attachments; nothing of the services' own streams.
+            publish=(
+                subjects.all_commands(),
+                subjects.query("*", "*", "*"),
+                "$O.>",
+                "$JS.API.>",
+                "$JS.FC.>",
+            ),
+            forbidden=(*_managing(subjects.COMMANDS_STREAM), *_managing(subjects.JOURNALS_STREAM)),
             subscribe=(_own("intake"), subjects.grew("*", ">")),
         ),
     ),
