@@ -37,7 +37,8 @@ class Kind(StrEnum):
     NATS = "nats"
     """NATS の合言葉. SHA-256 of the password; the user is the agency's id."""
     WEBHOOK_SECRET = "webhook_secret"  # noqa: S105  # a name, not a secret
-    """Webhook の署名の秘密. The secret, sealed with a key of the service that signs."""
+    """Webhook の署名の秘密. The text ``whsec_…``, sealed with ``keys/delivery.key``
+    (``runtime.sealed_credentials``)."""
 
 
 class CredentialRefused(ValueError):

@@ -17,10 +17,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from partners.csv_files.commands import app as csv_files
 from runtime.clock import ShiftedClock, clock_of
 from runtime.keys import KeyFileError
 from runtime.observability import log, start_logging
 from runtime.settings import Settings, SettingsError
+from services.credentials_cli import app as credentials_app
 from wards.load import WardFileError, bundled_ward, load_ward
 from wards.model import Ward
 
@@ -30,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(credentials_app, name="credentials")
 out = Console()
 err = Console(stderr=True)
 
@@ -211,6 +214,9 @@ def verify(
     else:
         commands.tell_report(report, out)
     raise typer.Exit(report.exit_code)
+
+
+app.add_typer(csv_files, name="csv")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ PURE = {
     "pydantic", "schemas",
 }  # fmt: skip
 # They put the services together, so they may know all of them.
-EXEMPT = {"cli.py", "publish.py", "supervisor.py"}
+EXEMPT = {"cli.py", "credentials.py", "credentials_cli.py", "publish.py", "supervisor.py"}
 OURS = {
     "schemas", "runtime", "wards", "services", "partners", "watch", "demo", "tests", "benchmarks",
 }  # fmt: skip
