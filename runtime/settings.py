@@ -4,12 +4,16 @@ Every setting is an environment variable named ``TSUNAGU_`` and the field in cap
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-_PATHS = ("home", "ward", "nats_logins", "nats_issuer_file", "clock_shift", "smtp_password_file")
+_PATHS = ("home", "ward", "nats_logins", "nats_issuer_file", "clock_shift", "smtp_password_file",
+          "tls_certificate", "tls_key", "tls_client_ca")  # fmt: skip
 _SMTP_TLS = ("starttls", "tls", "none")
+_ATTACHMENTS = ("folder", "nats")
+_CLAMD = re.compile(r"/.+|[^/\s]+:[0-9]{1,5}")
 
 
 class SettingsError(ValueError):
@@ -31,7 +35,15 @@ class Settings:
     ``smtp``: ``host:port`` of the mail server; empty means no mail is sent. ``mail_from``: the
     sender's address. ``smtp_user``: empty means no login; ``smtp_password_file`` holds its password.
     ``smtp_tls``: ``starttls`` (asked for on a plain connection), ``tls`` (from the first byte) or
-    ``none`` (a server on the same host)."""
+    ``none`` (a server on the same host).
+
+    ``public_url``: the address by which partners reach the network, ``https://…``; empty means
+    ``host:port``. ``trusted_proxies``: addresses or networks, separated by commas, whose header
+    ``Client-Cert`` is believed. ``tls_certificate`` and ``tls_key``: PEM files, for TLS without a proxy;
+    ``tls_client_ca``: who has signed the clients' certificates.
+
+    ``attachments``: where files are kept: ``folder`` (under ``home``) or ``nats`` (JetStream's object
+    store). ``clamd``: the virus scanner, ``host:port`` or the path of a Unix socket; empty means none."""
 
     home: Path = Path(".tsunagu")
     ward: Path | None = None
@@ -48,6 +60,13 @@ class Settings:
     smtp_user: str = ""
     smtp_password_file: Path | None = None
     smtp_tls: str = "starttls"
+    public_url: str = ""
+    trusted_proxies: str = ""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    attachments: str = "folder"
+    clamd: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -65,6 +84,10 @@ class Settings:
                 given[field.name] = int(value)
             elif field.name == "smtp_tls" and value not in _SMTP_TLS:
                 raise SettingsError(f"{name} must be one of {', '.join(_SMTP_TLS)}")
+            elif field.name == "attachments" and value not in _ATTACHMENTS:
+                raise SettingsError(f"{name} must be one of {', '.join(_ATTACHMENTS)}")
+            elif field.name == "clamd" and not _CLAMD.fullmatch(value):
+                raise SettingsError(f"{name} must be host:port or the path of a socket")
             else:
                 given[field.name] = value
         return cls(**given)  # type: ignore[arg-type]  # the loop above made each the field's type

@@ -138,6 +138,27 @@ class Household(StrEnum):
     UNKNOWN = "unknown"
 
 
+class MediaType(StrEnum):
+    """What an attachment may be (添付の種類): PDF, and images without code in them. Never SVG or HTML."""
+
+    PDF = "application/pdf"
+    PNG = "image/png"
+    JPEG = "image/jpeg"
+    TIFF = "image/tiff"
+    HEIC = "image/heic"
+    GIF = "image/gif"
+    WEBP = "image/webp"
+
+
+class ScanState(StrEnum):
+    """What a scanner says of an attachment (検査の状態)."""
+
+    UNSCANNED = "unscanned"  # this network has no scanner
+    PENDING = "pending"  # not scanned yet: not handed out
+    CLEAN = "clean"
+    INFECTED = "infected"  # the file was deleted
+
+
 class AgencyKind(StrEnum):
     """What an organisation is on the network."""
 

@@ -12,6 +12,7 @@ from schemas.codes import (
     Disposition,
     HandoffKind,
     Household,
+    MediaType,
     ReportedBy,
     SaidBy,
     Urgency,
@@ -158,6 +159,23 @@ class AddNote(Asked):
     referral: ReferralRef
 
 
+LARGEST_ATTACHMENT = 20 * 1024 * 1024
+"""Bytes of the file as it was sent (20 MiB)."""
+
+
+class AddAttachment(Asked):
+    """Put a file on the record (添付). Its bytes are stored already, encrypted:
+    ``ciphertext_sha256`` is of what is stored, ``size`` of the file as it was sent, in bytes.
+    Its name travels sealed."""
+
+    type: Literal["add_attachment"] = "add_attachment"
+    referral: ReferralRef
+    attachment: UUID
+    media_type: MediaType
+    size: Annotated[int, Field(ge=1, le=LARGEST_ATTACHMENT)]
+    ciphertext_sha256: Hex64
+
+
 class CloseReferral(Asked):
     """End the case with an outcome (終結)."""
 
@@ -199,6 +217,7 @@ Action = Annotated[
     | ResolveEscalation
     | StrikeClock
     | AddNote
+    | AddAttachment
     | CloseReferral
     | CancelReferral
     | ReopenReferral

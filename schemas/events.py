@@ -16,6 +16,7 @@ from schemas.codes import (
     Disposition,
     HandoffKind,
     Household,
+    MediaType,
     ReportedBy,
     SaidBy,
     Urgency,
@@ -219,6 +220,18 @@ class NoteAdded(Happened):
     by: AgencyId
 
 
+class AttachmentAdded(Happened):
+    """A file was put on the record (添付). ``ciphertext_sha256``: of the encrypted bytes that
+    are kept of it; ``size``: of the file itself, in bytes. Name and SHA-256 of the file are sealed."""
+
+    type: Literal["attachment_added"] = "attachment_added"
+    attachment: UUID
+    by: AgencyId
+    media_type: MediaType
+    size: int = Field(ge=1)
+    ciphertext_sha256: Hex64
+
+
 class ReferralClosed(Happened):
     """The case ended with an outcome (終結)."""
 
@@ -258,6 +271,7 @@ Event = Annotated[
     | EscalationResolved
     | CustodyTaken
     | NoteAdded
+    | AttachmentAdded
     | ReferralClosed
     | ReferralCancelled
     | ReferralReopened,

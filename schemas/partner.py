@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from schemas.base import AgencyId, Code, ReferralNumber, WardCode
+from schemas.base import AgencyId, Code, Hex64, ReferralNumber, WardCode
 from schemas.codes import (
     AddressKind,
     AgencyKind,
@@ -29,8 +29,10 @@ from schemas.codes import (
     HandoffKind,
     HandoffState,
     Household,
+    MediaType,
     ReportedBy,
     SaidBy,
+    ScanState,
     Stage,
     Urgency,
 )
@@ -196,6 +198,13 @@ class ReferralSubmission(Sent):
     to: To | None = None
 
 
+class ReferralBatch(Sent):
+    """``POST /v1/referrals/check/batch``: referrals to be checked, nothing more. One that is wrong is
+    told for itself and spoils no other (まとめて確かめる)."""
+
+    items: Annotated[tuple[ReferralSubmission, ...], Field(min_length=1, max_length=500)]
+
+
 class HandoffOffer(Sent):
     """``POST /v1/referrals/{id}/handoffs``. Several ``to``: the first acceptance wins. A request
     without ``to`` goes to the ward's candidates for its function (空き照会)."""
@@ -305,6 +314,12 @@ class DistrictGiven(Given):
     candidates: tuple[Code, ...]
 
 
+class CheckGiven(Given):
+    """The referral would be taken (下見). ``district``: where it would go, as things stand."""
+
+    district: DistrictGiven | None = None
+
+
 class HandoffGiven(Given):
     """One offer to one agency, and its answer (打診)."""
 
@@ -370,6 +385,20 @@ class EscalationList(Given):
     next: str | None = None
 
 
+class AttachmentGiven(Given):
+    """A file on the record (添付). ``ciphertext_sha256``: of the bytes that are kept, as in the ledger.
+    ``name`` and ``scan`` are there only when this agency may open it."""
+
+    id: UUID
+    media_type: MediaType
+    size: int = Field(description="of the file, in bytes")
+    ciphertext_sha256: Hex64
+    added_at: AwareDatetime
+    added_by: AgencyId
+    name: str | None = None
+    scan: ScanState | None = None
+
+
 class ReferralGiven(Given):
     """A referral as the asking agency may see it. ``person`` … ``texts`` are there only when this
     agency may open them (``opened``)."""
@@ -396,6 +425,7 @@ class ReferralGiven(Given):
     district: DistrictGiven | None = None
     handoffs: tuple[HandoffGiven, ...] = ()
     escalations: tuple[EscalationGiven, ...] = ()
+    attachments: tuple[AttachmentGiven, ...] = ()
     opened: bool = False
     registered: bool | None = None
     person: Person | None = None
@@ -544,3 +574,15 @@ class ProblemGiven(Given):
     status: int
     code: str
     errors: tuple[FieldProblemGiven, ...] = ()
+
+
+class BatchItemGiven(CheckGiven):
+    """What one referral of a batch would be answered: ``problem`` where it would be refused."""
+
+    problem: ProblemGiven | None = None
+
+
+class BatchGiven(Given):
+    """``items``: in the order in which they were sent (まとめて下見した答え)."""
+
+    items: tuple[BatchItemGiven, ...]

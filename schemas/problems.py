@@ -28,6 +28,11 @@ class ProblemCode(StrEnum):
     NOT_AWAITING_RULING = "not_awaiting_ruling"
     NOT_ACKNOWLEDGED = "not_acknowledged"
     ESCALATION_OPEN = "escalation_open"
+    NOT_SCANNED_YET = "not_scanned_yet"
+    ATTACHMENT_INFECTED = "attachment_infected"
+    ATTACHMENT_ERASED = "attachment_erased"
+    ATTACHMENT_DAMAGED = "attachment_damaged"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     TOO_LARGE = "too_large"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
@@ -118,8 +123,32 @@ MEANINGS: dict[ProblemCode, Meaning] = {
         409, "解決していない上申があります。基幹相談支援センターの解決を待ってください。",
         "An escalation is not resolved yet. Await the core centre's resolution.",
     ),
+    ProblemCode.NOT_SCANNED_YET: Meaning(
+        409, "この添付はウイルス検査がまだです。Retry-After の秒数を待って読み直してください。",
+        "This attachment is not scanned yet. Wait the seconds in Retry-After, then read it again.",
+    ),
+    ProblemCode.ATTACHMENT_INFECTED: Meaning(
+        410, "この添付からウイルスが見つかり、削除しました。送り手に安全なファイルを添付し直してもらってください。",
+        "A virus was found in this attachment and it was deleted. Ask the sender for a safe one.",
+    ),
+    ProblemCode.ATTACHMENT_ERASED: Meaning(
+        410, "この添付は消去されました。もう読めません。",
+        "This attachment was erased. It cannot be read any more.",
+    ),
+    ProblemCode.ATTACHMENT_DAMAGED: Meaning(
+        500, "保管した添付が壊れているか、見つかりません。送り手に添付し直してもらい、区の管理者に知らせてください。",
+        "What is stored of this attachment is damaged or missing. Ask the sender to attach it again, "
+        "and tell the ward's administrator.",
+    ),
+    ProblemCode.UNSUPPORTED_MEDIA_TYPE: Meaning(
+        415, "受け取れないファイルです。PDF か画像（PNG・JPEG・TIFF・HEIC・GIF・WebP）を、"
+        "中身どおりの Content-Type で送ってください。",
+        "This file is not accepted. Send PDF, PNG, JPEG, TIFF, HEIC, GIF or WebP, with the "
+        "Content-Type of what it really is.",
+    ),
     ProblemCode.TOO_LARGE: Meaning(
-        413, "本文が大きすぎます（上限 1 MiB）。", "The body is too large (limit 1 MiB).",
+        413, "本文が大きすぎます（上限 1 MiB、添付は 20 MiB）。",
+        "The body is too large (limit 1 MiB, for an attachment 20 MiB).",
     ),
     ProblemCode.RATE_LIMITED: Meaning(
         429, "要求が多すぎます。Retry-After の秒数を待って送り直してください。",

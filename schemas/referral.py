@@ -21,6 +21,7 @@ from schemas.codes import (
     HandoffKind,
     HandoffState,
     Household,
+    MediaType,
     ReportedBy,
     SaidBy,
     Stage,
@@ -96,6 +97,19 @@ class Escalation:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file on the record. ``ciphertext_sha256``: of the encrypted bytes, by which they are found;
+    ``size``: of the file itself, in bytes."""
+
+    id: UUID
+    media_type: MediaType
+    size: int
+    ciphertext_sha256: str
+    added_at: datetime
+    added_by: str
+
+
+@dataclass(frozen=True, slots=True)
 class LiveClock:
     """A clock that runs: what it is about (a hand-off or an escalation), and when it is due."""
 
@@ -131,6 +145,7 @@ class Referral:
     handoffs: tuple[Handoff, ...] = ()
     escalations: tuple[Escalation, ...] = ()
     outcome: str | None = None
+    attachments: tuple[Attachment, ...] = ()
 
     def handoff(self, handoff_id: UUID) -> Handoff | None:
         return next((h for h in self.handoffs if h.id == handoff_id), None)
@@ -245,6 +260,17 @@ def evolve(state: Referral | None, entry: JournalEntry) -> Referral:
             return _moved(state, version, at, custodian=event.custodian)
         case e.NoteAdded():
             return replace(state, version=version, updated_at=at)
+        case e.AttachmentAdded():
+            attachment = Attachment(
+                event.attachment, event.media_type, event.size, event.ciphertext_sha256, at,
+                event.by,
+            )  # fmt: skip
+            return replace(
+                state,
+                version=version,
+                updated_at=at,
+                attachments=(*state.attachments, attachment),
+            )
         case e.ReferralClosed():
             return replace(
                 state, version=version, updated_at=at, stage=Stage.CLOSED, outcome=event.outcome

@@ -24,6 +24,7 @@ class Group(StrEnum):
     SITUATION = "situation"  # summary, needs, risks, in the person's or the sender's words
     CONSENT = "consent"  # who decided, why, which meeting
     TEXT = "text"  # the words beside a hand-off, an answer, a note, an escalation
+    ATTACHMENT = "attachment"  # an attachment's file name, and SHA-256 of its content
 
 
 class Commitment(Said):

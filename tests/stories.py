@@ -6,11 +6,12 @@ that many wishes are possible ones and a failing story shrinks to the few that m
 
 from dataclasses import dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from hypothesis import strategies as st
 
 from schemas import commands as c
-from schemas.codes import Disposition, HandoffKind, SaidBy, Urgency
+from schemas.codes import Disposition, HandoffKind, MediaType, SaidBy, Urgency
 from schemas.referral import Escalation, Handoff, Referral
 from schemas.sealed import Group
 from tests.builders import (
@@ -38,7 +39,7 @@ FUNCTIONS = (None, "specialist", "experience", "community")
 KINDS = (
     "submit", "submit", "offer", "offer", "accept", "accept", "accept", "decline", "withdraw",
     "complete", "rule", "rule", "escalate", "acknowledge", "acknowledge", "resolve", "resolve",
-    "note", "close", "cancel", "reopen",
+    "note", "attach", "close", "cancel", "reopen",
 )  # fmt: skip
 PARTS = ("custodian", "sender", "receiver", "asker", "called")
 WHOSE = {
@@ -188,6 +189,11 @@ def _action(
             )
         case "note":
             return c.AddNote(referral=ref)
+        case "attach":
+            return c.AddAttachment(
+                referral=ref, attachment=UUID(int=wish.which), media_type=MediaType.PDF,
+                size=wish.code + 1, ciphertext_sha256=f"{wish.code:064x}",
+            )  # fmt: skip
         case "close":
             return c.CloseReferral(referral=ref, outcome=("got_help", "bliss")[wish.code // 5])
         case "cancel":

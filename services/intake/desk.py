@@ -1,6 +1,7 @@
 """The desk (受付): what happens between an admitted request and its answer."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -12,9 +13,9 @@ from runtime.broker import NoAnswer, NotDurable
 from runtime.clock import Clock
 from runtime.ids import new_id
 from schemas import commands as c
-from schemas import partner as p
 from schemas import queries as q
 from schemas.base import JsonObject
+from schemas.codes import ScanState
 from schemas.problems import ProblemCode, Refusal
 from schemas.sealed import Group, SealedGroup, SealedRecord
 from services.intake import admission
@@ -28,6 +29,8 @@ from wards.model import Ward
 
 NOT_INVOLVED = Refusal(ProblemCode.NOT_INVOLVED)
 UNAVAILABLE = Refusal(ProblemCode.UNAVAILABLE)
+_AT_ONCE = 20
+"""Bodies of a batch that are admitted in one go, a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,29 +51,33 @@ class Pending:
 
 
 Result = c.Answer | Pending | Refusal
+Scans = Callable[[UUID], Awaitable[Mapping[str, ScanState]]]
+"""What the scanner says of a referral's attachments, by the hash on record. Raises KeyStoreFailed."""
 
 
 class Desk:
     def __init__(
-        self, ward: Ward, names: Names, keys: KeyStore, gateway: Gateway, clock: Clock
+        self,
+        ward: Ward,
+        names: Names,
+        keys: KeyStore,
+        gateway: Gateway,
+        clock: Clock,
+        scans: Scans,
     ) -> None:
         self._ward = ward
         self._names = names
         self._keys = keys
         self._gateway = gateway
         self._clock = clock
+        self._scans = scans
 
     async def submit(self, posted: Posted) -> Result:
         """``POST /v1/referrals``: admit, find the district, seal, make durable, await the answer."""
-        body = admission.read_body(p.ReferralSubmission, posted.raw)
-        if isinstance(body, Refusal):
-            return body
-        refusal = admission.check_consent(body, self._ward)
-        if refusal is not None:
-            return refusal
-        place = admission.find_place(body, self._ward)
-        if isinstance(place, Refusal):
-            return place
+        admitted = admission.admit(posted.raw, self._ward)
+        if isinstance(admitted, Refusal):
+            return admitted
+        body = admitted.body
         request = self._request_id(posted)
         referral = self._names.referral_id(request)
         try:
@@ -80,9 +87,31 @@ class Desk:
         sealed = tuple(
             seal(key, referral, group, payload) for group, payload in personal_data(body).items()
         )
-        action = build_submission(referral, body, self._finding(place), sealed)
+        action = build_submission(referral, body, self._finding(admitted.place), sealed)
         fingerprint = self._names.fingerprint("submit_referral", "", body)
         return await self._send(posted, request, fingerprint, action)
+
+    async def rehearse(self, agency: str, raws: Sequence[bytes]) -> list[JsonObject]:
+        """What ``submit`` would come to for each body, in order, each as ``BatchItemGiven``:
+        admitted and asked of the deciding service, and nothing happens. Raises NoAnswer."""
+        refused: list[JsonObject | None] = []
+        actions: list[c.SubmitReferral] = []
+        for number, raw in enumerate(raws, start=1):
+            admitted = admission.admit(raw, self._ward)
+            if isinstance(admitted, Refusal):
+                refused.append(admitted.document())
+            else:
+                finding = self._finding(admitted.place)
+                referral = new_id(self._clock.now())
+                actions.append(build_submission(referral, admitted.body, finding, ()))
+                refused.append(None)
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # nobody else waits for a whole batch
+        told: Iterator[JsonObject] = iter(())
+        if actions:
+            question = q.RehearseSubmissions(agency=agency, actions=tuple(actions))
+            told = iter((await self._gateway.ask("referral", "rehearse", question)).body["items"])
+        return [{"problem": problem} if problem else next(told) for problem in refused]
 
     async def act(self, call: Call, ref: str, posted: Posted) -> Result:
         """Any other changing call. Free words are sealed with the referral's own key, so the
@@ -120,8 +149,18 @@ class Desk:
             return None
         opened = await self._open(told)
         submission: JsonObject = {}
-        for payload in opened.values():
-            submission |= payload
+        names: dict[str, str] = {}
+        for (_, group), payload in opened.items():
+            if group is Group.ATTACHMENT:
+                names[payload["attachment"]] = payload["name"]
+            else:
+                submission |= payload
+        if told.referral is not None and names:
+            scans = await self._scans(told.referral)
+            for given in told.body["attachments"]:
+                if given["id"] in names:
+                    scan = scans.get(given["ciphertext_sha256"], ScanState.PENDING)
+                    given |= {"name": names[given["id"]], "scan": scan.value}
         return {**told.body, **submission, "opened": bool(opened)}
 
     async def history(self, agency: str, ref: str) -> JsonObject | None:

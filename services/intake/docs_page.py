@@ -11,7 +11,6 @@ from typing import Any
 from schemas.base import JsonObject
 
 _CSS = Path(__file__).with_name("docs.css")
-_HTTP = "application/json"
 
 
 def docs_page(document: JsonObject) -> str:
@@ -96,7 +95,8 @@ def _operation(path: str, method: str, operation: JsonObject, document: JsonObje
         heads = ("項目 / Field", "型 / Type", "必須 / Required", "意味 / Meaning")
         parts.append(_table("パスとヘッダー / Parameters", heads, rows))
     if body:
-        parts.append(f"<p>{_both('本文 / Body')}: {_type(body['content'][_HTTP]['schema'])}</p>")
+        kinds = dict.fromkeys(_type(content["schema"]) for content in body["content"].values())
+        parts.append(f"<p>{_both('本文 / Body')}: {', '.join(kinds)}</p>")
     parts.append(_curl(path, method, operation, document))
     answers = [
         (f"<code>{status}</code>", _both(response["description"]), _answer_types(response))
@@ -114,8 +114,11 @@ def _curl(path: str, method: str, operation: JsonObject, document: JsonObject) -
     if operation.get("security") != []:
         lines.append('-H "Authorization: Bearer $KEY"')
     if "requestBody" in operation:
-        lines += ['-H "Idempotency-Key: $(uuidgen)"', f'-H "Content-Type: {_HTTP}"']
-        for name in list(operation["requestBody"]["content"][_HTTP]["examples"])[:1]:
+        kind, content = next(iter(operation["requestBody"]["content"].items()))
+        lines += ['-H "Idempotency-Key: $(uuidgen)"', f'-H "Content-Type: {kind}"']
+        if "examples" not in content:
+            lines.append('--data-binary "@$FILE"')
+        for name in list(content.get("examples", ()))[:1]:
             example = document["components"]["examples"][name]["value"]
             lines.append(f"-d '{json.dumps(example, ensure_ascii=False, indent=2)}'")
     text = escape(" \\\n  ".join(lines), quote=False)
@@ -124,7 +127,7 @@ def _curl(path: str, method: str, operation: JsonObject, document: JsonObject) -
 
 def _answer_types(response: JsonObject) -> str:
     schemas = [content.get("schema", {}) for content in response.get("content", {}).values()]
-    return ", ".join(_type(schema) for schema in schemas if schema)
+    return ", ".join(dict.fromkeys(_type(schema) for schema in schemas if schema))
 
 
 def _schema(name: str, part: JsonObject) -> str:

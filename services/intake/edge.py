@@ -66,6 +66,18 @@ class Edge:
 
         return handler
 
+    def uploading(self, path: str, name: str, scope: Scope, act: Act) -> HTTPRouteHandler:
+        """A POST whose body is a file, as large as ``act`` lets it be. On a slow line that takes
+        minutes, so it holds none of its agency's turns; ``act`` says how many there may be."""
+
+        @post(path, name=name, status_code=200, request_max_body_size=None)
+        async def handler(request: Http) -> Response[bytes]:
+            caller = await self.access.caller(request)
+            work = functools.partial(act, request)
+            return await self.let(caller, name, scope, work, in_turn=False)
+
+        return handler
+
     def getting(self, path: str, name: str, scope: Scope, act: Act) -> HTTPRouteHandler:
         @get(path, name=name)
         async def handler(request: Http) -> Response[bytes]:
@@ -83,6 +95,8 @@ class Edge:
         name: str,
         scope: Scope,
         act: Work,
+        *,
+        in_turn: bool = True,
     ) -> Response[bytes]:
         """May whoever calls do this? Then act; and count. By whichever door it came."""
         began = time.perf_counter()
@@ -91,12 +105,12 @@ class Edge:
         elif scope not in caller.scopes:
             response = responses.refused(_NOT_ALLOWED)
         else:
-            response = await self._in_turn(caller, act)
+            response = await self._in_turn(caller, act, in_turn)
         status = response.status_code or 200
         self.metrics.observe(name, status, time.perf_counter() - began)
         return response
 
-    async def _in_turn(self, caller: Caller, act: Work) -> Response[bytes]:
+    async def _in_turn(self, caller: Caller, act: Work, in_turn: bool) -> Response[bytes]:
         turns = self._turns
         try:
             if turns is None:
@@ -105,6 +119,8 @@ class Edge:
             if wait:
                 await turns.hold(caller.agency)
                 return responses.refused(_TOO_MANY, retry_after=str(wait))
+            if not in_turn:
+                return await act(caller)
             async with turns.turn(caller.agency):
                 return await act(caller)
         except NoTurn:

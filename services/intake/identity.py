@@ -24,6 +24,9 @@ class Names:
     def referral_id(self, request: UUID) -> UUID:
         return id_from_digest(self._keyed("referral", str(request)))
 
+    def attachment_id(self, request: UUID) -> UUID:
+        return id_from_digest(self._keyed("attachment", str(request)))
+
     def fingerprint(self, call: str, target: str, body: Sent) -> str:
         meaning = body.model_dump(mode="json", exclude_defaults=True)
         return self._keyed("body", call, target, canonical_json(meaning).decode()).hex()

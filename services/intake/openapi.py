@@ -23,8 +23,10 @@ from schemas.problems import ProblemCode
 from schemas.publishing.json_schema import component_schemas
 from schemas.publishing.messages import GIVEN, HAPPENED, SENT
 from services.intake.asked import STATES
+from services.intake.attachments.openapi import operations as attaching
 from services.intake.calls import CALLS
 from services.intake.checking import operations as checks
+from services.intake.fhir.openapi import fhir_operations
 from services.intake.openapi_parts import (
     LAST_EVENT_ID,
     PREFER,
@@ -62,7 +64,7 @@ _DECIDED = (_P.NOT_INVOLVED, _P.UNKNOWN_AGENCY, *(code for c in CALLS for code i
 def openapi_document() -> JsonObject:
     """The whole contract, in the order in which people read it."""
     paths: dict[str, JsonObject] = {}
-    for path, method, operation in (*_changing(), *checks(), *_reading(), *_open()):
+    for path, method, operation in (*_changing(), *checks(), *attaching(), *_reading(), *fhir_operations(), *_open()):
         paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.0",
@@ -77,6 +79,7 @@ def openapi_document() -> JsonObject:
         "tags": [
             {"name": "refer", "description": "つなぐ・答える / Refer and answer"},
             {"name": "read", "description": "見る / Read"},
+            {"name": "fhir", "description": "HL7 FHIR R4 でつなぐ / Through HL7 FHIR R4"},
             {"name": "run", "description": "動作を確かめる / See that it runs"},
         ],
         "paths": paths,

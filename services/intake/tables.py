@@ -34,3 +34,23 @@ assertions = sa.Table(
     sa.Column("jti", sa.LargeBinary, primary_key=True),
     sa.Column("expires_at", sa.String(32), nullable=False, index=True),
 )
+
+# The files that are stored, by what they are stored under. An attachment that was sent twice has two
+# until it is settled which one is on record. ``state``: ``kept`` (nothing asked yet), ``asked`` (the
+# command is on its way), ``settled`` (on record), ``gone`` (infected, and deleted). ``scan``: what the
+# scanner says: ``unscanned``, ``clean`` or ``infected``. No personal data.
+attachments = sa.Table(
+    "attachments",
+    metadata,
+    sa.Column("ciphertext_sha256", sa.String(64), primary_key=True),
+    sa.Column("attachment", sa.String(36), nullable=False),
+    sa.Column("referral", sa.String(36), nullable=False),
+    sa.Column("agency", sa.String(64), nullable=False),
+    sa.Column("request", sa.String(36), nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("scan", sa.String(16), nullable=False),
+    sa.Column("kept_at", sa.String(32), nullable=False),
+    sa.Index("attachments_attachment", "attachment"),
+    sa.Index("attachments_referral", "referral"),
+    sa.Index("attachments_scan", "scan", "state", "kept_at"),
+)

@@ -29,7 +29,7 @@ from services.referral.deciding import (
     unknown_agency,
     written_down,
 )
-from services.referral.involvement import ever_involved, may_know_escalation
+from services.referral.involvement import ever_involved, may_know_escalation, taking_part
 from wards.model import Vocabulary, Ward
 
 
@@ -89,6 +89,8 @@ def _decide(state: Referral | None, command: c.Command, context: Context) -> Dec
             return calls.resolve(state, command, action, context)
         case c.AddNote():
             return _note(state, command, action, context)
+        case c.AddAttachment():
+            return _attach(state, command, action, context)
         case c.CloseReferral():
             return _close(state, command, action, context)
         case c.CancelReferral():
@@ -253,6 +255,34 @@ def _note(state: Referral, command: c.Command, action: c.AddNote, context: Conte
         return Refusal(ProblemCode.NOT_CUSTODIAN)
     note = derived_id(context.now, command.id, "note")
     return [e.NoteAdded(sealed=sealed_of(action), note=note, by=command.agency)]
+
+
+MOST_ATTACHMENTS = 50
+"""Of one referral: its state is read and written whole."""
+
+
+def _attach(
+    state: Referral, command: c.Command, action: c.AddAttachment, context: Context
+) -> Decision:
+    """Whoever does something for the person may add a file, its sender before anyone has accepted
+    too, and the core centre; whoever was only asked may not."""
+    if state.ended:
+        return Refusal(ProblemCode.ALREADY_CLOSED)
+    if command.agency not in taking_part(state) | {context.ward.core}:
+        return Refusal(ProblemCode.NOT_INVOLVED)
+    if len(state.attachments) >= MOST_ATTACHMENTS:
+        detail = f"添付は一件に {MOST_ATTACHMENTS} まで / at most {MOST_ATTACHMENTS} attachments"
+        return invalid("", detail)
+    return [
+        e.AttachmentAdded(
+            sealed=sealed_of(action),
+            attachment=action.attachment,
+            by=command.agency,
+            media_type=action.media_type,
+            size=action.size,
+            ciphertext_sha256=action.ciphertext_sha256,
+        )
+    ]
 
 
 def _close(

@@ -203,5 +203,6 @@ class Questions:
                 ciphertext=row.ciphertext,
             )
             for row in connection.execute(query)
-            if address or row.grp != Group.ADDRESS
+            # A file may say the address too.
+            if address or row.grp not in (Group.ADDRESS, Group.ATTACHMENT)
         )

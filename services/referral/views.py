@@ -55,6 +55,18 @@ def referral_given(state: Referral, agency_id: str, ward: Ward) -> JsonObject:
             _escalation(x) for x in state.escalations if may_know_escalation(x, agency_id, ward)
         ],
     }
+    if state.attachments:
+        given["attachments"] = [
+            {
+                "id": str(a.id),
+                "media_type": a.media_type.value,
+                "size": a.size,
+                "ciphertext_sha256": a.ciphertext_sha256,
+                "added_at": local_text(a.added_at),
+                "added_by": a.added_by,
+            }
+            for a in state.attachments
+        ]
     if state.sender_reference is not None and agency_id in (state.sender, ward.core):
         given["sender_reference"] = state.sender_reference
     if state.requested_action is not None:

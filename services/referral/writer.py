@@ -39,7 +39,7 @@ from services.referral.views import referral_given
 from wards.holidays import Calendar
 from wards.model import Ward
 
-_CREATED = (c.SubmitReferral, c.OfferHandoff, c.RaiseEscalation, c.AddNote)
+_CREATED = (c.SubmitReferral, c.OfferHandoff, c.RaiseEscalation, c.AddNote, c.AddAttachment)
 _GIVE_UP_AFTER = 5
 _MOST_STRUCK = 256  # clocks in one batch: no command waits longer than for one batch of them
 _LOOK_AGAIN = timedelta(minutes=1)  # at a clock whose deciding failed

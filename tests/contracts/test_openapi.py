@@ -13,11 +13,13 @@ from schemas.problems import MEANINGS, ProblemCode
 from schemas.publishing.words import VALUES
 from schemas.sealed import Group
 from services.intake.api import Api
+from services.intake.attachments.api import Attachments
 from services.intake.calls import CALLS, Call, build_submission, personal_data
 from services.intake.checking import Checking
 from services.intake.counter import Counter
 from services.intake.docs_page import docs_page
 from services.intake.edge import Edge
+from services.intake.fhir.handlers import Fhir
 from services.intake.metrics import Metrics
 from services.intake.openapi import openapi_document
 
@@ -81,7 +83,7 @@ def test_a_referral_needs_an_idempotency_key_and_the_other_calls_take_one() -> N
     for name, operation in OPERATIONS.items():
         if operation["method"] == "post" and name not in NOTHING_HAPPENS:
             key = next(p for p in operation["parameters"] if p["name"] == "Idempotency-Key")
-            assert key["required"] is (name == "submit_referral")
+            assert key["required"] is (name in ("submit_referral", "add_attachment"))
             assert {"Location", "Retry-After"} <= operation["responses"]["202"]["headers"].keys()
             assert "Retry-After" in operation["responses"]["503"]["headers"]
 
@@ -93,7 +95,12 @@ def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
     api = Api(edge, counter, nothing, nothing, openapi=b"", docs=b"")
     served = {
         (re.sub(r"{[^}]*}", "{}", path), method.lower())
-        for handler in (*api.handlers(), *Checking(edge, nothing).handlers())
+        for handler in (
+            *api.handlers(),
+            *Checking(edge, nothing).handlers(),
+            *Fhir(edge, nothing, nothing, nothing).handlers(),
+            *Attachments(edge, nothing).handlers(),
+        )
         for path in handler.paths
         for method in handler.http_methods
     }
@@ -103,7 +110,7 @@ def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
 
 def test_only_what_tells_how_it_runs_is_open() -> None:
     opened = {name for name, operation in OPERATIONS.items() if operation.get("security") == []}
-    assert opened == {"healthz", "readyz", "metrics", "openapi", "docs"}
+    assert opened == {"healthz", "readyz", "metrics", "openapi", "docs", "fhir_metadata"}
 
 
 def test_every_problem_code_has_a_meaning_and_is_in_the_docs() -> None:

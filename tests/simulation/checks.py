@@ -287,7 +287,8 @@ class Checks:
         # Nothing runs: somebody has answered, in person, and the case is with who knows of it.
         answers = (
             e.HandoffAccepted, e.HandoffDeclined, e.HandoffCompleted, e.HandoffWithdrawn,
-            e.EscalationResolved, e.NoteAdded, e.ReferralReopened, e.DistrictRuled,
+            e.EscalationResolved, e.NoteAdded, e.AttachmentAdded, e.ReferralReopened,
+            e.DistrictRuled,
         )  # fmt: skip
         own = step.before is None and after.sender in (
             getattr(step.command.action, "to_agency", None), after.custodian,

@@ -18,6 +18,7 @@ from schemas.codes import (
     Disposition,
     EscalationState,
     HandoffKind,
+    MediaType,
     SaidBy,
     Stage,
     Urgency,
@@ -216,6 +217,8 @@ class People:
                 referral=self._ref(life, s))))  # fmt: skip
         if event.to_agency == sender:
             self._look(life, self._soon(life, HOUR, DAY), partial(self._care, life, sender))
+        if rng.random() < 0.15:
+            self._plan(life, self._soon(life, MINUTE, DAY), partial(self._attach, life, sender))
 
     def _ruling(self, life: Life, state: Referral) -> None:
         if state.urgency is Urgency.EMERGENCY:
@@ -378,6 +381,16 @@ class People:
             plan(10 * DAY, partial(self._offer, life, agency))
         if rng.random() < 0.85:
             plan(40 * DAY, partial(self._close, life, agency))
+        if rng.random() < 0.1:
+            plan(9 * DAY, partial(self._attach, life, agency))
+
+    def _attach(self, life: Life, agency: str, state: Referral) -> None:
+        """A file for the record, perhaps by somebody who has passed the case on meanwhile."""
+        attachment = UUID(int=life.rng.getrandbits(128))
+        self._ask(life, agency, c.AddAttachment(
+            referral=self._ref(life, state), attachment=attachment, media_type=MediaType.PDF,
+            size=life.rng.randint(1, 500_000), ciphertext_sha256=f"{life.rng.getrandbits(256):064x}",
+        ))  # fmt: skip
 
     def _offer(self, life: Life, agency: str, state: Referral) -> None:
         """It is handed on to somebody else."""

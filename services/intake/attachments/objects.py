@@ -1,0 +1,106 @@
+"""Sealed files in JetStream's object store: chunks in a stream, so the broker's replicas are the files'."""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import nats.errors
+from nats.js import api
+from nats.js.errors import (
+    BucketNotFoundError,
+    DigestMismatchError,
+    NotFoundError,
+    ObjectNotFoundError,
+)
+from nats.js.object_store import ObjectStore
+
+from runtime.broker import Bus
+from services.intake.attachments.store import NotKept, StoreFailed
+
+_PATIENCE = 30.0
+"""Seconds that one file may take to go in or to come out."""
+
+
+class Objects:
+    """``folder``: where what is read lies while it is read, in files without a name."""
+
+    def __init__(self, bus: Bus, ward: str, replicas: int, folder: Path) -> None:
+        self._bus = bus
+        self._bucket = f"attachments-{ward}"
+        self._replicas = replicas
+        self._folder = folder
+        self._unnamed: set[str] = set()
+
+    async def keep(self, name: str, sealed: Path) -> None:
+        async with _broker():
+            bucket = await self._open()
+            with await asyncio.to_thread(sealed.open, "rb") as file:
+                await bucket.put(name, file)
+
+    async def fetch(self, name: str) -> IO[bytes]:
+        # Gone with the process, however that ends.
+        file = await asyncio.to_thread(_nameless, self._folder)
+        try:
+            async with _broker():
+                # It wants something that can be written to; the annotation there is narrower.
+                await (await self._open()).get(name, writeinto=file)  # type: ignore[arg-type]
+        except (ObjectNotFoundError, DigestMismatchError) as error:
+            file.close()
+            raise NotKept from error
+        except BaseException:
+            file.close()
+            raise
+        file.seek(0)
+        return file
+
+    async def delete(self, name: str) -> None:
+        async with _broker():
+            with suppress(ObjectNotFoundError):
+                await (await self._open()).delete(name)
+
+    async def sweep(self) -> int:
+        """Chunks without an object: of a ``keep`` that was not finished. It may still be going on, so
+        they are purged when the next sweep sees them too."""
+        chunks, stream = f"$O.{self._bucket}.C.", f"OBJ_{self._bucket}"
+        named: set[str] = set()
+        left: set[str] = set()
+        async with _broker():
+            bucket = await self._open()
+            info = await self._bus.js.stream_info(stream, subjects_filter=f"{chunks}>")
+            with suppress(NotFoundError):
+                named = {f"{chunks}{kept.nuid}" for kept in await bucket.list()}
+            unnamed = set(info.state.subjects or {}) - named
+            left = unnamed & self._unnamed
+            for subject in left:
+                await self._bus.js.purge_stream(stream, subject=subject)
+            self._unnamed = unnamed - left
+        return len(left)
+
+    async def _open(self) -> ObjectStore:
+        try:
+            return await self._bus.js.object_store(self._bucket)
+        except BucketNotFoundError:
+            config = api.ObjectStoreConfig(
+                bucket=self._bucket, storage=api.StorageType.FILE, replicas=self._replicas
+            )
+            return await self._bus.js.create_object_store(self._bucket, config=config)
+
+
+@asynccontextmanager
+async def _broker() -> AsyncIterator[None]:
+    """What can go wrong with a broker, in one word; and never waits for ever."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            yield
+    except (ObjectNotFoundError, DigestMismatchError):
+        raise
+    except (nats.errors.Error, OSError, AttributeError) as error:
+        # AttributeError: a connection that was never made has no JetStream yet.
+        raise StoreFailed(type(error).__name__) from error
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    return tempfile.TemporaryFile(dir=folder)

@@ -1,0 +1,155 @@
+"""What goes on beside the calls: the scanner sees every file, and what nobody put on record goes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from pydantic_core import to_json
+
+from runtime.broker import NoAnswer
+from runtime.clock import Clock
+from runtime.observability import log
+from schemas import commands as c
+from schemas import queries as q
+from schemas.codes import ScanState
+from services.intake.attachments.keeper import Keeper
+from services.intake.attachments.records import KEPT, Kept
+from services.intake.attachments.scanner import Clamd, ScannerFailed, ScanRefused
+from services.intake.attachments.sealed_file import Damaged
+from services.intake.attachments.store import NotKept, StoreFailed
+from services.intake.gateway import Gateway
+from services.intake.key_store import KeyStoreFailed
+
+SCAN_AGAIN = 2.0
+"""Seconds until a scanner that was not there, or said nothing, is asked again."""
+
+SWEEP_EVERY = 60.0
+"""Seconds."""
+
+UNCLAIMED_AFTER = timedelta(minutes=10)
+"""So old must bytes be that no command was sent for: longer than sending one takes."""
+
+ANSWERED_AFTER = timedelta(seconds=10)
+"""So old must bytes be whose command was sent, for its answer to be looked up."""
+
+_FAULTS = (StoreFailed, KeyStoreFailed, NoAnswer, OSError, sa.exc.DBAPIError)
+
+
+class Tending:
+    """``scanner``: None where the network has none."""
+
+    def __init__(
+        self, keeper: Keeper, gateway: Gateway, clock: Clock, scanner: Clamd | None
+    ) -> None:
+        self._keeper = keeper
+        self._gateway = gateway
+        self._clock = clock
+        self._scanner = scanner
+        self._reachable = True
+
+    @asynccontextmanager
+    async def going_on(self) -> AsyncIterator[None]:
+        """Sweep and scan for as long as this lasts."""
+        tasks = [asyncio.create_task(self._again(self.sweep, self._until_next_sweep))]
+        if self._scanner is not None:
+            tasks.append(asyncio.create_task(self._again(self.scan, self._until_next_scan)))
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _again(
+        self,
+        work: Callable[[], Coroutine[Any, Any, None]],
+        pause: Callable[[], Coroutine[Any, Any, None]],
+    ) -> None:
+        while True:
+            try:
+                await work()
+            except _FAULTS as error:
+                log("attachments_not_tended", level=logging.WARNING, error=type(error).__name__)
+            except Exception:
+                log("attachments_not_tended", level=logging.ERROR, fault=True)
+            await pause()
+
+    async def _until_next_sweep(self) -> None:
+        await asyncio.sleep(SWEEP_EVERY)
+
+    async def _until_next_scan(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(SCAN_AGAIN):
+                await self._keeper.came.wait()
+        self._keeper.came.clear()
+
+    # -- scanning --------------------------------------------------------------------------------
+
+    async def scan(self) -> None:
+        """Every file that no scanner has seen, the oldest first. One of which the scanner says
+        nothing holds up no other."""
+        for kept in await asyncio.to_thread(self._keeper.records.unscanned):
+            try:
+                await self._scan(kept)
+            except ScannerFailed as error:
+                if self._reachable:
+                    log("scanner_lost", level=logging.WARNING, why=str(error))
+                self._reachable = False
+                return
+            except (ScanRefused, NotKept, Damaged, StoreFailed, KeyStoreFailed) as error:
+                why = type(error).__name__
+                attachment = str(kept.attachment)
+                log(
+                    "attachment_not_scanned",
+                    level=logging.WARNING,
+                    attachment=attachment,
+                    why=why,
+                )
+        for kept in await asyncio.to_thread(self._keeper.records.infected):
+            await self._keeper.destroy(kept)
+
+    async def _scan(self, kept: Kept) -> None:
+        if self._scanner is None:
+            return
+        clean = await self._scanner.is_clean(self._keeper.to_scan(kept))
+        if not self._reachable:
+            log("scanner_found_again")
+        self._reachable = True
+        verdict = ScanState.CLEAN if clean else ScanState.INFECTED
+        # Said before the bytes are deleted: a process that dies in between leaves nothing to read.
+        await asyncio.to_thread(self._keeper.records.scanned, kept.ciphertext_sha256, verdict)
+        if not clean:
+            log("attachment_infected", level=logging.WARNING, attachment=str(kept.attachment))
+
+    # -- sweeping --------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """What a process that died, or a command that was refused late, has left."""
+        parts = await asyncio.to_thread(self._keeper.spool.sweep)
+        if parts:
+            log("unfinished_uploads_removed", count=parts)
+        for kept in await asyncio.to_thread(
+            self._keeper.records.unsettled, self._clock.now() - ANSWERED_AFTER
+        ):
+            await self._settle(kept)
+        await self._keeper.store.sweep()
+
+    async def _settle(self, kept: Kept) -> None:
+        """By what its command was answered. Without an answer it stays where a command may still be on
+        its way; where none was ever sent, it goes when it is old enough."""
+        question = q.ReadAnswer(agency=kept.agency, request=kept.request)
+        told = await self._gateway.ask("referral", "answer", question)
+        if told.found:
+            body = to_json(told.body["body"]).decode()
+            answer = c.Answer(status=told.body["status"], body=body)
+            await self._keeper.settle(kept.ciphertext_sha256, kept.attachment, answer)
+        elif kept.state == KEPT and await asyncio.to_thread(self._is_unclaimed, kept):
+            await self._keeper.discard(kept.ciphertext_sha256)
+
+    def _is_unclaimed(self, kept: Kept) -> bool:
+        old = self._keeper.records.unsettled(self._clock.now() - UNCLAIMED_AFTER)
+        return any(one.ciphertext_sha256 == kept.ciphertext_sha256 for one in old)
