@@ -3,7 +3,7 @@
 This file is written by ``python -m services.publish`` from the OpenAPI document; a test fails
 while it differs. Change the contract, not this file."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 from uuid import UUID
 
@@ -293,6 +293,33 @@ class Calls:
         ``POST /v1/referrals/check/batch``"""
         return self.line.asked("POST", "/v1/referrals/check/batch", BatchGiven, body=body)
 
+    def add_attachment(
+        self,
+        ref: UUID | str,
+        content: bytes | Iterable[bytes],
+        content_type: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> ReferralGiven:
+        """ファイルを添付する / Attach a file
+
+        ``POST /v1/referrals/{ref}/attachments``"""
+        return self.line.asked(
+            "POST",
+            path("/v1/referrals/{ref}/attachments", ref=ref),
+            ReferralGiven,
+            content=content,
+            content_type=content_type,
+            key=idempotency_key,
+            keyed=True,
+        )
+
+    def read_attachment(self, id: UUID | str) -> bytes:
+        """添付を読む / Read an attachment
+
+        ``GET /v1/attachments/{id}``"""
+        return self.line.asked_for_bytes("GET", path("/v1/attachments/{id}", id=id))
+
     def read_referral(self, ref: UUID | str) -> ReferralGiven:
         """依頼を見る / Read a referral
 
@@ -375,6 +402,69 @@ class Calls:
 
         ``GET /v1/requests/{id}``"""
         return self.line.asked("GET", path("/v1/requests/{id}", id=id), ReferralGiven)
+
+    def fhir_submit(
+        self,
+        content: bytes | Iterable[bytes],
+        content_type: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """FHIR で依頼を出す / Submit a referral as FHIR
+
+        ``POST /fhir``"""
+        return self.line.asked_for_json(
+            "POST",
+            "/fhir",
+            content=content,
+            content_type=content_type,
+            key=idempotency_key,
+            keyed=True,
+        )
+
+    def fhir_read_request(self, ref: UUID | str) -> dict[str, Any]:
+        """依頼を ServiceRequest で見る / Read a referral as ServiceRequest
+
+        ``GET /fhir/ServiceRequest/{ref}``"""
+        return self.line.asked_for_json("GET", path("/fhir/ServiceRequest/{ref}", ref=ref))
+
+    def fhir_read_task(self, ref: UUID | str) -> dict[str, Any]:
+        """状態を Task で見る / Read a status as Task
+
+        ``GET /fhir/Task/{ref}``"""
+        return self.line.asked_for_json("GET", path("/fhir/Task/{ref}", ref=ref))
+
+    def fhir_update_task(
+        self,
+        ref: UUID | str,
+        content: bytes | Iterable[bytes],
+        content_type: str,
+        *,
+        idempotency_key: str | None = None,
+    ) -> dict[str, Any]:
+        """Task の状態で答える / Answer by the status of a Task
+
+        ``PUT /fhir/Task/{ref}``"""
+        return self.line.asked_for_json(
+            "PUT",
+            path("/fhir/Task/{ref}", ref=ref),
+            content=content,
+            content_type=content_type,
+            key=idempotency_key,
+            keyed=True,
+        )
+
+    def fhir_search_tasks(self, *, based_on: str | None = None) -> dict[str, Any]:
+        """依頼の Task をすべて見る / Find the Tasks of a referral
+
+        ``GET /fhir/Task``"""
+        return self.line.asked_for_json("GET", "/fhir/Task", query={"based-on": based_on})
+
+    def fhir_metadata(self) -> dict[str, Any]:
+        """FHIR でできること / What is offered as FHIR
+
+        ``GET /fhir/metadata``"""
+        return self.line.asked_for_json("GET", "/fhir/metadata", open_to_all=True)
 
     def healthz(self) -> dict[str, Any]:
         """生きているか / Is it alive?

@@ -51,6 +51,10 @@ def untitled(schema: JsonObject) -> JsonObject:
     """With its title as the first paragraph of its description: programs that write clients from
     OpenAPI name a type after its title where it has one, and two of ours are both "Referral"."""
     title = schema.pop("title")
+    for part in schema.get("properties", {}).values():
+        # Says nothing; programs take a field with a default for one that is always there.
+        if "default" in part and part["default"] is None:
+            del part["default"]
     return {**schema, "description": "\n\n".join(filter(None, (title, schema.get("description"))))}
 
 

@@ -295,8 +295,9 @@ def test_a_refusal_is_not_repeated() -> None:
 def test_a_number_that_is_missing_from_the_inbox_is_told(numbers: tuple[int, ...]) -> None:
     event = the_example("inbox_given")["items"][0]["event"]
     page = {"items": [{"number": n, "event": event} for n in numbers], "head": max(numbers)}
+    pages = [Said(200, page), Said(200, {"items": [], "head": max(numbers)})]
     with (
-        scripted(lambda *_: Said(200, page)) as there,
+        scripted(lambda _, which: pages[which]) as there,
         Client(there.url, "key") as hub,
         pytest.raises(Gap),
     ):
