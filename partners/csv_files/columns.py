@@ -69,7 +69,7 @@ def by_name() -> dict[str, Column]:
     path."""
     names: dict[str, Column] = {}
     for column in columns():
-        plain = column.ja.removeprefix("送り手の")
+        plain = column.ja.removeprefix("送り手の").removeprefix("拠点の")
         for name in (column.ja, plain, column.path, column.path.replace(".", "_")):
             names.setdefault(fold(name), column)
     for column, within in _walk(ReferralSubmission, "", "", ""):
