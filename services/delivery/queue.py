@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from runtime.clock import Clock, utc_text
+from schemas.deliveries import DeliveryTested
 from services.delivery import tables as t
 from services.delivery.inbox import Numbered
 from wards.delivery import ByInbox
@@ -30,6 +31,7 @@ class Queue:
                 "number": one.number,
                 "event": str(one.entry.id),
                 "thread": str(one.entry.referral or one.entry.id),
+                "test": isinstance(one.entry.event, DeliveryTested),
                 "queued_at": now,
                 "attempts": 0,
                 "next_at": now,

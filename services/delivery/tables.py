@@ -27,13 +27,14 @@ inbox = sa.Table(
     sa.Column("agency", sa.String(64), primary_key=True),
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("event", sa.String(36), nullable=False),
-    sa.Column("head", sa.String(64), nullable=False, server_default=""),
+    sa.Column("head", sa.String(64), nullable=False, server_default=sa.text("''")),
 )
 
 # What is to be carried to an agency's own system: one row for each event and agency that wants to be
-# sent its events. ``next_at``: when it is tried next; none: it is done (``delivered_at``), or given up
-# (``given_up_at``). Of one referral the events go one after the other; ``thread`` is the referral, or
-# the event itself where it is about none.
+# sent its events. ``next_at``: when it is tried next; none: it is done (``delivered_at``), given up
+# (``given_up_at``), or set aside because the agency has its events another way now. Of one referral the
+# events go one after the other; ``thread`` is the referral, or the event itself where it is about none.
+# ``test``: a test event, which is tried once even where nothing else is sent.
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -41,16 +42,30 @@ deliveries = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("event", sa.String(36), nullable=False),
     sa.Column("thread", sa.String(36), nullable=False),
+    sa.Column("test", sa.Boolean, nullable=False),
     sa.Column("queued_at", sa.String(32), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("first_tried_at", sa.String(32)),
     sa.Column("next_at", sa.String(32)),
     sa.Column("delivered_at", sa.String(32)),
     sa.Column("given_up_at", sa.String(32)),
     sa.Column("reason", sa.String(32)),
     sa.Column("status", sa.Integer),
-    sa.Index("deliveries_next", "agency", "next_at"),
-    sa.Index("deliveries_thread", "agency", "thread", "number"),
 )
+_waiting = deliveries.c.next_at.is_not(None)
+_given_up = deliveries.c.given_up_at.is_not(None)
+for _name, _columns, _rows in (
+    ("deliveries_next", ("agency", "next_at", "number"), _waiting),
+    ("deliveries_thread", ("agency", "thread", "number"), _waiting),
+    ("deliveries_given_up", ("agency", "number"), _given_up),
+):
+    # Only of the rows that are looked for: nearly all are done.
+    sa.Index(
+        _name,
+        *(deliveries.c[column] for column in _columns),
+        sqlite_where=_rows,
+        postgresql_where=_rows,
+    )
 
 # How each agency's own system stands. ``disabled_at``: nothing is sent there until a test arrives.
 endpoints = sa.Table(
@@ -62,29 +77,57 @@ endpoints = sa.Table(
     sa.Column("tested_on", sa.String(10)),  # the day in Japan of the newest daily test
 )
 
-# Each day's manifest, a signed note (C2SP), and the inbox that it speaks of.
+# Manifests: signed notes (C2SP), and the inbox that each speaks of. ``day``: Japan's, for which it was
+# made; of one day there are several where the agency asked for more.
 manifests = sa.Table(
     "manifests",
     metadata,
-    sa.Column("agency", sa.String(64), primary_key=True),
-    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("agency", sa.String(64), nullable=False),
+    sa.Column("day", sa.String(10), nullable=False),
     sa.Column("size", sa.Integer, nullable=False),
     sa.Column("head", sa.String(64), nullable=False),
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("signed_at", sa.String(32), nullable=False),
+    sa.Index("manifests_newest", "agency", "size"),
 )
 
-# What is carried once more, as an operator asked. ``state``: running, paused, ended, cancelled;
-# ``done_to``: the newest number that it has dealt with.
+# What happens once a day, and the newest day (in Japan) that was dealt with.
+days = sa.Table(
+    "days",
+    metadata,
+    sa.Column("what", sa.String(32), primary_key=True),
+    sa.Column("day", sa.String(10), nullable=False),
+)
+
+# Test events: the day's own, and those that somebody asked for. ``id`` is the event's. ``number``: in
+# the agency's inbox; none: an operator has asked for it, and it is not made yet. ``key``: the agency's
+# own name for its request, by which a repeated one is known.
+tests = sa.Table(
+    "tests",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("agency", sa.String(64), nullable=False),
+    sa.Column("daily", sa.Boolean, nullable=False),
+    sa.Column("asked_at", sa.String(32), nullable=False),
+    sa.Column("number", sa.Integer),
+    sa.Column("key", sa.String(128)),
+    sa.Index("tests_newest", "agency", "asked_at"),
+)
+
+# What is carried once more, as an operator asked. ``state``: asked, running, paused, cancelling, ended,
+# cancelled. ``done_to``: the newest number that it has dealt with. ``failing``: how often the next one
+# has failed in a row (``held_at``, ``held_because``). ``count``: how many there were when it began.
 redrives = sa.Table(
     "redrives",
     metadata,
     sa.Column("id", sa.String(36), primary_key=True),
     sa.Column("agency", sa.String(64), nullable=False),
-    sa.Column("first", sa.Integer),
+    sa.Column("first", sa.Integer, nullable=False),
     sa.Column("last", sa.Integer, nullable=False),
-    sa.Column("referral", sa.String(64)),
+    sa.Column("referral", sa.String(36)),
     sa.Column("reason", sa.String(32)),
+    sa.Column("given_up", sa.Boolean, nullable=False),
     sa.Column("per_second", sa.Integer, nullable=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("asked_at", sa.String(32), nullable=False),
@@ -94,6 +137,9 @@ redrives = sa.Table(
     sa.Column("done_to", sa.Integer, nullable=False),
     sa.Column("delivered", sa.Integer, nullable=False),
     sa.Column("failed", sa.Integer, nullable=False),
+    sa.Column("failing", sa.Integer, nullable=False),
+    sa.Column("held_at", sa.Integer),
+    sa.Column("held_because", sa.String(32)),
 )
 
 # What a mail says of a referral and of a call: nothing else of either is kept.
