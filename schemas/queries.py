@@ -8,6 +8,7 @@ from pydantic import Field
 
 from schemas.base import AgencyId, Code, JsonObject, Moment, ReferralRef, Said
 from schemas.codes import EscalationState, Stage, Urgency
+from schemas.commands import SubmitReferral
 from schemas.sealed import SealedRecord
 
 LARGEST_NUMBER = 2**53 - 1
@@ -57,6 +58,14 @@ class Locate(Said):
     ref: ReferralRef | None = None
     handoff: UUID | None = None
     escalation: UUID | None = None
+
+
+class RehearseSubmissions(Said):
+    """What would become of these submissions? They are decided and forgotten: nothing happens. Sealed
+    data is not needed for it and left out."""
+
+    agency: AgencyId
+    actions: tuple[SubmitReferral, ...] = Field(min_length=1, max_length=500)
 
 
 class ListEscalations(Said):

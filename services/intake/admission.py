@@ -4,6 +4,7 @@ Only shape, personal numbers and the address are judged here; who may do what, a
 ward knows, is decided by the one service that decides.
 """
 
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -51,6 +52,26 @@ def read_body(shape: type[Body], raw: bytes) -> Body | Refusal:
         return shape.model_validate_json(raw)
     except ValidationError as error:
         return Refusal(ProblemCode.INVALID_REQUEST, _field_problems(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A referral that may enter, and where its address lies (None without an address)."""
+
+    body: ReferralSubmission
+    place: Located | None
+
+
+def admit(raw: bytes, ward: Ward) -> Admitted | Refusal:
+    """Everything that is judged of a referral before it is decided. There is no other way in."""
+    body = read_body(ReferralSubmission, raw)
+    if isinstance(body, Refusal):
+        return body
+    refusal = check_consent(body, ward)
+    if refusal is not None:
+        return refusal
+    place = find_place(body, ward)
+    return place if isinstance(place, Refusal) else Admitted(body, place)
 
 
 def _refuse_my_numbers(raw: bytes) -> Refusal | None:

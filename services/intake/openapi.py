@@ -64,7 +64,14 @@ _DECIDED = (_P.NOT_INVOLVED, _P.UNKNOWN_AGENCY, *(code for c in CALLS for code i
 def openapi_document() -> JsonObject:
     """The whole contract, in the order in which people read it."""
     paths: dict[str, JsonObject] = {}
-    for path, method, operation in (*_changing(), *checks(), *attaching(), *_reading(), *fhir_operations(), *_open()):
+    for path, method, operation in (
+        *_changing(),
+        *checks(),
+        *attaching(),
+        *_reading(),
+        *fhir_operations(),
+        *_open(),
+    ):
         paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.0",
