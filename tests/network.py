@@ -61,9 +61,11 @@ class RunningNetwork:
         database: str = "",
         keep_down: tuple[str, ...] = (),
         clock_shift: bool = False,
+        **more: Any,
     ) -> None:
-        """``clock_shift``: its processes go by a clock that ``move_clock`` moves."""
-        self.settings = Settings(home=home, database=database, port=free_port())
+        """``clock_shift``: its processes go by a clock that ``move_clock`` moves. ``more``: other
+        settings."""
+        self.settings = Settings(home=home, database=database, port=free_port(), **more)
         if clock_shift:
             file = home.resolve() / "clock_shift"
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

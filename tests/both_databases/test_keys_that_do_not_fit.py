@@ -11,11 +11,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock
+from runtime.credentials import Credentials
 from runtime.database import writing
 from runtime.keys import KeyFileError
 from services.audit.ledger import Ledger
 from services.intake import tables as intake
-from services.intake.authentication import load_keys
+from services.intake.access.first_keys import hand_out
 from services.intake.key_store import KeyStore, KeyStoreFailed
 from tests.book import Book
 from tests.builders import BUNKYO, HUB, Town, a_referral
@@ -108,12 +109,16 @@ def test_a_ledger_opens_with_the_key_that_signed_it_and_not_with_another(
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o640, 0o644])
-def test_agency_keys_that_others_can_read_are_refused(tmp_path: Path, mode: int) -> None:
+def test_agency_keys_that_others_can_read_are_refused(
+    database_of: Callable[[str], Engine], clock: ManualClock, tmp_path: Path, mode: int
+) -> None:
     path = tmp_path / "keys.toml"
-    made = load_keys(path, BUNKYO)
-    assert made.keys() == {agency.id for agency in BUNKYO.agencies}
+    credentials = Credentials(database_of("intake"), intake.credentials, clock)
+    hand_out(path, BUNKYO, credentials)
+    told = path.read_bytes()
     path.chmod(mode)
     with pytest.raises(KeyFileError, match=r"keys\.toml.*chmod 600"):
-        load_keys(path, BUNKYO)
+        hand_out(path, BUNKYO, credentials)
     path.chmod(0o600)
-    assert load_keys(path, BUNKYO) == made
+    hand_out(path, BUNKYO, credentials)
+    assert path.read_bytes() == told

@@ -47,7 +47,7 @@ def read(material: bytes) -> PublicKey:
     jwk = json.loads(material)
     try:
         key = _AS[jwk["kty"]].from_jwk(jwk)
-    except (KeyError, jwt.InvalidKeyError) as error:
+    except (KeyError, ValueError, jwt.InvalidKeyError) as error:
         raise UnfitKey("a JWK that cannot be read") from error
     algorithms(key)
     return key  # type: ignore[no-any-return]  # ``algorithms`` knows no other

@@ -1,0 +1,213 @@
+"""What is revoked on the command line acts within a second on a network that runs; what is rotated cuts
+nobody off. Intake believes this host when it says with whose certificate somebody came."""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from typer.testing import CliRunner, Result
+
+from services.cli import app
+from tests.network import RunningNetwork, running_network
+from tests.partners import Partner, a_referral
+from tests.through_their_own_systems.signing import (
+    Authority,
+    a_form,
+    a_key,
+    an_assertion,
+    pem_of,
+)
+
+HUB, ANSHIN = "hub-motofuji", "anshin-motofuji"
+A_SECOND = 1.0
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
+    home = tmp_path_factory.mktemp("guarded")
+    with running_network(home, trusted_proxies="127.0.0.1") as running:
+        yield running
+
+
+def commanded(network: RunningNetwork, *arguments: str) -> Result:
+    """The command line in this process: a start of Python each time would be most of the test."""
+    environment = replace(network.settings, home=network.home.resolve()).environment()
+    return CliRunner().invoke(app, ["credentials", *arguments], env=environment)
+
+
+def administer(network: RunningNetwork, *arguments: str) -> Any:
+    done = commanded(network, *arguments, "--json")
+    assert done.exit_code == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def directory(network: RunningNetwork, headers: dict[str, str]) -> httpx.Response:
+    return httpx.get(f"{network.url}/v1/directory", headers=headers, timeout=10)
+
+
+def bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def by_certificate(pem: bytes) -> dict[str, str]:
+    der = x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
+    return {"Client-Cert": f":{base64.b64encode(der).decode()}:"}
+
+
+def seconds_until(refused: Callable[[], bool]) -> float:
+    began = time.monotonic()
+    while not refused():
+        assert time.monotonic() - began < 10, "never"
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def revoked_within(network: RunningNetwork, credential: str, headers: dict[str, str]) -> float:
+    """Seconds from the end of the command to the first refusal."""
+    assert directory(network, headers).status_code == 200
+    administer(network, "revoke", credential)
+    return seconds_until(lambda: directory(network, headers).status_code == 401)
+
+
+def accepted(network: RunningNetwork, headers: dict[str, str]) -> None:
+    """A new credential too is known within a second."""
+    took = seconds_until(lambda: directory(network, headers).status_code == 200)
+    assert took < A_SECOND
+
+
+def test_a_revoked_key_is_refused_within_a_second(guarded: RunningNetwork) -> None:
+    done = guarded.tsunagu("credentials", "new", "api_key", HUB, "--label", "試験", "--json")
+    made = json.loads(done.stdout)
+    accepted(guarded, bearer(made["key"]))
+    assert revoked_within(guarded, made["id"], bearer(made["key"])) < A_SECOND
+    assert guarded.partner(HUB).get("/v1/directory").status == 200, "and only that one"
+
+
+def test_a_token_is_refused_within_a_second_of_the_end_of_its_key(
+    guarded: RunningNetwork, tmp_path: Path
+) -> None:
+    file = tmp_path / "hub.pem"
+    file.write_bytes(pem_of(a_key()))
+    made = administer(guarded, "new", "jwt_key", HUB, "--file", str(file))
+
+    def asked() -> httpx.Response:
+        now = datetime.now(UTC)
+        form = a_form(an_assertion(HUB, f"{guarded.url}/oauth2/token", now))
+        return httpx.post(f"{guarded.url}/oauth2/token", data=form, timeout=10)
+
+    assert seconds_until(lambda: asked().status_code == 200) < A_SECOND
+    token = asked().json()["access_token"]
+    assert revoked_within(guarded, made["id"], bearer(token)) < A_SECOND
+    assert asked().status_code == 401
+
+
+def test_a_certificate_is_refused_within_a_second(guarded: RunningNetwork, tmp_path: Path) -> None:
+    pem, _ = Authority().client("sample-hub")
+    file = tmp_path / "hub.pem"
+    file.write_bytes(pem)
+    made = administer(guarded, "new", "certificate", HUB, "--file", str(file))
+    accepted(guarded, by_certificate(pem))
+    assert revoked_within(guarded, made["id"], by_certificate(pem)) < A_SECOND
+
+
+def test_a_stream_ends_within_a_second_of_the_end_of_its_key(guarded: RunningNetwork) -> None:
+    made = administer(guarded, "new", "api_key", HUB)
+    accepted(guarded, bearer(made["key"]))
+    partner = Partner(guarded.url, HUB, made["key"])
+    with partner.streams("/v1/inbox") as stream, guarded.partner(HUB).streams("/v1/inbox") as other:
+        assert (stream.status, other.status) == (200, 200)
+        administer(guarded, "revoke", made["id"])
+        began = time.monotonic()
+        assert all(event.comment for event in stream.everything())
+        assert time.monotonic() - began < A_SECOND
+        guarded.partner(ANSHIN).posts(a_referral())
+        assert next(iter(other.events())).id, "and only that one"
+    partner.close()
+
+
+def test_a_rotation_cuts_nobody_off_until_the_overlap_is_over(guarded: RunningNetwork) -> None:
+    old = administer(guarded, "new", "api_key", "lien-bunkyo", "--scopes", "read")
+    accepted(guarded, bearer(old["key"]))
+    new = administer(guarded, "rotate", "api_key", "lien-bunkyo", "--overlap", "2s")
+    assert set(new["still_good"]) >= {old["id"]}
+    assert new["scopes"] == ["read"]
+    accepted(guarded, bearer(new["key"]))
+    assert directory(guarded, bearer(old["key"])).status_code == 200
+    assert seconds_until(lambda: directory(guarded, bearer(old["key"])).status_code == 401) < 3
+    assert directory(guarded, bearer(new["key"])).status_code == 200
+
+
+def test_a_key_that_was_revoked_is_not_made_again_by_a_restart(
+    guarded: RunningNetwork,
+) -> None:
+    listed = administer(guarded, "list", "ward-office")
+    (first,) = [one for one in listed if one["kind"] == "api_key"]
+    partner = guarded.partner("ward-office")
+    assert partner.get("/v1/directory").status == 200
+    administer(guarded, "revoke", first["id"])
+    guarded.kill("intake")
+    guarded.await_ready()
+    assert partner.get("/v1/directory").status == 401
+    (still,) = administer(guarded, "list", "ward-office")
+    assert still["revoked_at"] is not None
+
+
+def test_a_secret_is_told_once_and_is_in_no_list_no_log_and_no_database(
+    guarded: RunningNetwork, tmp_path: Path
+) -> None:
+    out = tmp_path / "secret.json"
+    secrets = [
+        administer(guarded, "new", "api_key", ANSHIN)["key"],
+        administer(guarded, "new", "nats", ANSHIN)["password"],
+        administer(guarded, "new", "webhook_secret", ANSHIN)["secret"],
+    ]
+    told = commanded(guarded, "new", "api_key", ANSHIN, "--out", str(out))
+    assert out.stat().st_mode & 0o777 == 0o600
+    secrets.append(json.loads(out.read_text("utf-8"))["key"])
+    assert secrets[-1] not in told.stdout + told.stderr
+    accepted(guarded, bearer(secrets[0]))
+    kept = [path.read_bytes() for path in guarded.home.rglob("*") if path.is_file()]
+    listed = commanded(guarded, "list").stdout
+    for secret in secrets:
+        bare = secret.removeprefix("tsunagu_").removeprefix("whsec_")
+        assert bare not in listed + guarded.logs()
+        forms = [bare.encode()]
+        if secret.startswith("whsec_"):
+            forms.append(base64.b64decode(bare))
+        assert not any(form in file for form in forms for file in kept)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("new", "api_key", "nobody"), "no such agency"),
+        (("new", "api_key", HUB, "--scopes", "core"), "does not give"),
+        (("new", "api_key", HUB, "--scopes", "everything"), "scopes are post"),
+        (("new", "jwt_key", HUB), "--file names"),
+        (("new", "jwt_key", HUB, "--file", "/no/such/file"), "cannot be read"),
+        (("new", "certificate", HUB, "--file", "pyproject.toml"), "not a certificate"),
+        (("new", "jwt_key", HUB, "--file", "pyproject.toml"), "not fit"),
+        (("new", "api_key", HUB, "--out", "pyproject.toml"), "cannot be made"),
+        (("rotate", "nats", "hub-otsuka"), "none to rotate"),
+        (("rotate", "api_key", HUB, "--overlap", "soon"), "7d, 12h or 30m"),
+        (("revoke", "no-such-id"), "no credential"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_a_sentence_and_does_nothing(
+    guarded: RunningNetwork, arguments: tuple[str, ...], said: str
+) -> None:
+    before = administer(guarded, "list")
+    done = commanded(guarded, *arguments)
+    assert done.exit_code == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [one["id"] for one in administer(guarded, "list")] == [one["id"] for one in before]
