@@ -1,9 +1,11 @@
 """The intake service: what it is made of, and how it runs. Stateless but for its key store."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from litestar import Litestar
@@ -19,11 +21,16 @@ from runtime.migrations import upgrade
 from runtime.observability import log
 from runtime.settings import Settings
 from services.intake import responses
+from services.intake.access.parts import open_door
 from services.intake.api import Api
-from services.intake.authentication import Agencies, load_keys
+from services.intake.attachments.parts import open_attachments
+from services.intake.by_nats import agencies_by_nats
+from services.intake.checking import Checking
+from services.intake.counter import Counter
 from services.intake.desk import Desk
 from services.intake.docs_page import docs_page
 from services.intake.edge import Edge
+from services.intake.fhir.handlers import Fhir
 from services.intake.gateway import Gateway
 from services.intake.identity import Names
 from services.intake.key_store import KeyStore
@@ -45,21 +52,26 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     keys = KeyStore(engine, secret_bytes(settings.keys / "key-encryption.key"))
     keys.check()
     names = Names(secret_bytes(settings.keys / "names.key"))
-    gateway = Gateway(Bus(settings, SERVICE), ward.code)
-    desk = Desk(ward, names, keys, gateway, clock)
+    bus = Bus(settings, SERVICE)
+    gateway = Gateway(bus, ward.code)
+    attachments = open_attachments(settings, ward, clock, engine, names, keys, gateway, bus)
+    desk = Desk(ward, names, keys, gateway, clock, attachments.keeper.scans_of)
     document = openapi_document()
-    access = Agencies(load_keys(settings.home / "keys.toml", ward), ward, clock)
+    metrics = Metrics()
+    door = open_door(settings, ward, clock, engine, metrics)
+    edge = Edge(door.callers, metrics, door.turns)
+    counter = Counter(desk, gateway, ward, clock)
     api = Api(
-        Edge(access, Metrics()),
+        edge,
+        counter,
         desk,
         gateway,
-        ward,
-        clock,
         openapi=to_json(document),
         docs=docs_page(document).encode(),
     )
     streams = api.streams
     gateway.when_heard(streams.heard)
+    door.watched.when_changed(streams.look_again)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
@@ -67,7 +79,12 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
         opening = asyncio.create_task(gateway.open())
         log("service_started", ward=ward.code)
         try:
-            async with streams.looking():
+            async with (
+                streams.looking(),
+                door.watched.watching(),
+                attachments.tending.going_on(),
+                agencies_by_nats(settings, ward, door, edge, counter.services()),
+            ):
                 yield
         finally:
             opening.cancel()
@@ -75,7 +92,13 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
             engine.dispose()
 
     app = Litestar(
-        api.handlers(),
+        [
+            *api.handlers(),
+            *door.tokens.handlers(),
+            *Checking(edge, desk).handlers(),
+            *Fhir(edge, desk, gateway, ward).handlers(),
+            *attachments.handlers(edge),
+        ],
         lifespan=[lifespan],
         openapi_config=None,
         logging_config=None,
@@ -91,7 +114,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
     """Serve until cancelled; then answer what has come, and end."""
     app, streams = await asyncio.to_thread(build, settings, ward, clock)
-    server = web_server(app, settings.host, settings.port)
+    server = web_server(app, settings.host, settings.port, settings)
     serving = asyncio.create_task(server.serve())
     try:
         await asyncio.shield(serving)
@@ -101,7 +124,10 @@ async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
         await serving
 
 
-def web_server(app: Litestar, host: str, port: int) -> uvicorn.Server:
+def web_server(
+    app: Litestar, host: str, port: int, settings: Settings | None = None
+) -> uvicorn.Server:
+    """``settings``: of TLS, where it ends here and at no proxy before us."""
     config = uvicorn.Config(
         app,
         host=host,
@@ -112,8 +138,22 @@ def web_server(app: Litestar, host: str, port: int) -> uvicorn.Server:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=5,
+        **(_tls(settings) if settings is not None else {}),
     )
     return _Server(config)
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """A client may show a certificate, and need not: it may have a key instead."""
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return {}
+    asked = ssl.CERT_NONE if settings.tls_client_ca is None else ssl.CERT_OPTIONAL
+    return {
+        "ssl_certfile": settings.tls_certificate,
+        "ssl_keyfile": settings.tls_key,
+        "ssl_ca_certs": settings.tls_client_ca,
+        "ssl_cert_reqs": asked,
+    }
 
 
 class _Connection(HttpToolsProtocol):

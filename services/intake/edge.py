@@ -102,24 +102,24 @@ class Edge:
         began = time.perf_counter()
         if caller is None:
             response = responses.refused(_UNAUTHENTICATED)
-        elif scope not in caller.scopes:
-            response = responses.refused(_NOT_ALLOWED)
         else:
-            response = await self._in_turn(caller, act, in_turn)
+            response = await self._in_turn(caller, scope, act, in_turn)
         status = response.status_code or 200
         self.metrics.observe(name, status, time.perf_counter() - began)
         return response
 
-    async def _in_turn(self, caller: Caller, act: Work, in_turn: bool) -> Response[bytes]:
+    async def _in_turn(
+        self, caller: Caller, scope: Scope, act: Work, in_turn: bool
+    ) -> Response[bytes]:
         turns = self._turns
+        wait = turns.take(caller.agency) if turns is not None else 0
+        if turns is not None and wait:
+            await turns.hold(caller.agency)
+            return responses.refused(_TOO_MANY, retry_after=str(wait))
+        if scope not in caller.scopes:  # who asks for what it may not have has asked, too
+            return responses.refused(_NOT_ALLOWED)
         try:
-            if turns is None:
-                return await act(caller)
-            wait = turns.take(caller.agency)
-            if wait:
-                await turns.hold(caller.agency)
-                return responses.refused(_TOO_MANY, retry_after=str(wait))
-            if not in_turn:
+            if turns is None or not in_turn:
                 return await act(caller)
             async with turns.turn(caller.agency):
                 return await act(caller)
