@@ -38,6 +38,8 @@ class NotADate(ValueError):
 
 
 WANTED = "2026-04-01、2026/4/1、令和8年4月1日 のように書いてください / write it like 2026-04-01"
+NO_SUCH_DAY = "暦にない日です / there is no such day"
+NOT_OF_THAT_ERA = "その元号の期間にない日です。西暦で書いてください / not a day of that era: write the year as 2026"
 WANTED_TIME = (
     "2026-04-01 16:50 のように時刻まで書いてください（日本時間） / write it like 2026-04-01 16:50"
 )
@@ -89,12 +91,9 @@ def _day(found: re.Match[str]) -> date:
     except NotADate:
         raise
     except ValueError:
-        raise NotADate("暦にない日です / there is no such day") from None
+        raise NotADate(NO_SUCH_DAY) from None
     if not era[3] <= that <= era[4]:
-        raise NotADate(
-            "その元号の期間にない日です。西暦で書いてください"
-            " / not a day of that era: write the year as 2026"
-        )
+        raise NotADate(NOT_OF_THAT_ERA)
     return that
 
 
