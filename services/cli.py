@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from partners.commands import conformance
 from partners.csv_files.commands import app as csv_files
 from runtime.clock import ShiftedClock, clock_of
 from runtime.keys import KeyFileError
@@ -217,6 +218,9 @@ def verify(
 
 
 app.add_typer(csv_files, name="csv")
+
+
+app.command()(conformance)
 
 
 if __name__ == "__main__":
