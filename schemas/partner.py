@@ -479,6 +479,48 @@ class InboxGiven(Given):
     head: int = Field(description="the newest number that this agency has")
 
 
+class ManifestGiven(Given):
+    """What an agency's inbox held, signed (送達目録): 1 … ``size``, with this head hash. ``note``: the C2SP
+    signed note that says it; ``key``: the verifier key to check it by, kept from an earlier day or got
+    from the ward; ``keys``: all there ever were, newest first."""
+
+    agency: AgencyId
+    day: date
+    size: int = Field(ge=0)
+    head: Hex64
+    signed_at: AwareDatetime
+    note: str
+    key: str
+    keys: tuple[str, ...]
+
+
+class DeliveryTestState(StrEnum):
+    """What became of a test event (通信試験の状態)."""
+
+    IN_INBOX = "in_inbox"  # the agency fetches its events itself
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class DeliveryTestGiven(Given):
+    """A test event and what became of it (通信試験). ``number``: in the agency's inbox. ``took_ms``:
+    from the event to the agency's answer; ``reason``, ``status``: of the last attempt that failed."""
+
+    id: UUID
+    daily: bool
+    way: Literal["inbox", "webhook", "nats"]
+    state: DeliveryTestState
+    delivered: bool
+    asked_at: AwareDatetime
+    number: int | None = None
+    attempts: int | None = None
+    delivered_at: AwareDatetime | None = None
+    took_ms: int | None = None
+    reason: Code | None = None
+    status: int | None = None
+
+
 class WardGiven(Given):
     """The ward whose network this is (区)."""
 

@@ -1,6 +1,7 @@
 """Questions between services, answered by request-reply. Whoever asks names the agency it asks for;
 the service that knows decides what that agency may see."""
 
+from datetime import date
 from typing import Literal
 from uuid import UUID
 
@@ -92,6 +93,34 @@ class ReadInbox(Said):
     agency: AgencyId
     after: int = Field(default=0, ge=0, le=LARGEST_NUMBER)
     limit: int = Field(default=100, ge=1, le=1000)
+
+
+class ReadManifest(Said):
+    """The agency's newest manifest, or the newest of a day (in Japan)."""
+
+    agency: AgencyId
+    day: date | None = None
+
+
+class SignManifest(Said):
+    """A manifest of all that the agency's inbox holds now."""
+
+    agency: AgencyId
+
+
+class SendTest(Said):
+    """Send the agency a test event, by the way that all its events go. The same ``key`` is the same
+    test."""
+
+    agency: AgencyId
+    key: str | None = Field(default=None, min_length=1, max_length=128)
+
+
+class ReadTest(Said):
+    """What became of a test event?"""
+
+    agency: AgencyId
+    test: UUID
 
 
 class Told(Said):

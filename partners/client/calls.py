@@ -17,12 +17,14 @@ from .models import (
     Closing,
     Completion,
     Decline,
+    DeliveryTestGiven,
     DirectoryGiven,
     EscalationCall,
     EscalationList,
     HandoffOffer,
     HistoryGiven,
     InboxGiven,
+    ManifestGiven,
     Note,
     ReferralBatch,
     ReferralGiven,
@@ -292,6 +294,34 @@ class Calls:
 
         ``POST /v1/referrals/check/batch``"""
         return self.line.asked("POST", "/v1/referrals/check/batch", BatchGiven, body=body)
+
+    def read_manifest(self, *, day: str | None = None) -> ManifestGiven:
+        """送達目録を見る / Read the manifest of your inbox
+
+        ``GET /v1/inbox/manifest``"""
+        return self.line.asked("GET", "/v1/inbox/manifest", ManifestGiven, query={"day": day})
+
+    def sign_manifest(self, *, idempotency_key: str | None = None) -> ManifestGiven:
+        """いまの送達目録を求める / Have a manifest signed now
+
+        ``POST /v1/inbox/manifest``"""
+        return self.line.asked(
+            "POST", "/v1/inbox/manifest", ManifestGiven, key=idempotency_key, keyed=True
+        )
+
+    def test_delivery(self, *, idempotency_key: str | None = None) -> DeliveryTestGiven:
+        """通信試験を求める / Ask for a test event
+
+        ``POST /v1/inbox/test``"""
+        return self.line.asked(
+            "POST", "/v1/inbox/test", DeliveryTestGiven, key=idempotency_key, keyed=True
+        )
+
+    def read_test(self, id: UUID | str) -> DeliveryTestGiven:
+        """通信試験の結果を見る / Read what became of a test event
+
+        ``GET /v1/inbox/test/{id}``"""
+        return self.line.asked("GET", path("/v1/inbox/test/{id}", id=id), DeliveryTestGiven)
 
     def add_attachment(
         self,

@@ -88,6 +88,20 @@ class ClockKind(StrEnum):
     BUSINESS = "business"
 
 
+class DeliveryTestState(StrEnum):
+    """通信試験の状態 / State of a test event
+
+    What became of a test event (通信試験の状態).
+
+    in_inbox 受信箱にある（取りに来る機関） · pending 配送中 · delivered 届いた · failed 届かな
+    かった"""
+
+    IN_INBOX = "in_inbox"
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 class DisabilityKind(StrEnum):
     """障害の種別 / Kind of disability
 
@@ -818,6 +832,39 @@ class DeliveryGivenUp(Body):
     """相手の HTTP の答え / what the receiver answered (HTTP)"""
 
 
+class DeliveryTestGiven(Body):
+    """通信試験の結果 / Test event
+
+    A test event and what became of it (通信試験). ``number``: in the agency's inbox.
+    ``took_ms``: from the event to the agency's answer; ``reason``, ``status``: of the last
+    attempt that failed."""
+
+    id: UUID
+    """ID / id"""
+    daily: bool
+    """毎日の試験か / whether it is the day's own test"""
+    way: Literal["inbox", "webhook", "nats"] | str
+    """受け取り方 / how its events reach the agency"""
+    state: Open[DeliveryTestState]
+    """状態 / state"""
+    delivered: bool
+    """届いたか / whether it arrived"""
+    asked_at: AwareDatetime
+    """求めた日時 / when it was asked for"""
+    number: int | None = None
+    """番号 / number"""
+    attempts: int | None = None
+    """試みた回数 / how often it was tried"""
+    delivered_at: AwareDatetime | None = None
+    """届いた日時 / when it arrived"""
+    took_ms: int | None = None
+    """届くまでのミリ秒 / milliseconds until it had arrived"""
+    reason: str | None = None
+    """届かない理由 / why it has not arrived"""
+    status: int | None = None
+    """相手の HTTP の答え / what the receiver answered (HTTP)"""
+
+
 class DeliveryTested(Body):
     """通信試験 / Delivery tested
 
@@ -1384,6 +1431,31 @@ class InboxGiven(Body):
     """並び順どおりの各件 / the items, in order"""
     head: int
     """貴機関の最新の番号 / the newest number that this agency has"""
+
+
+class ManifestGiven(Body):
+    """送達目録 / Manifest
+
+    What an agency's inbox held, signed (送達目録): 1 … ``size``, with this head hash.
+    ``note``: the C2SP signed note that says it; ``key``: the verifier key to check it by, kept
+    from an earlier day or got from the ward; ``keys``: all there ever were, newest first."""
+
+    agency: str
+    """機関の ID / agency"""
+    day: date
+    """日付（日本時間） / the day, in Japan"""
+    size: int
+    """受信箱の件数 / how many events the inbox holds"""
+    head: str
+    """受信箱の証明値 / hash over all of them"""
+    signed_at: AwareDatetime
+    """署名した日時 / when it was signed"""
+    note: str
+    """署名付きの文書（C2SP signed note） / the signed note"""
+    key: str
+    """署名を確かめる鍵 / the verifier key"""
+    keys: tuple[str, ...]
+    """これまでの鍵（新しい順） / all verifier keys, newest first"""
 
 
 class ManifestSigned(Body):

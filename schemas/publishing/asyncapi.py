@@ -37,6 +37,10 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "rehearse", q.RehearseSubmissions, q.Told),
     Question("referral", "escalations", q.ListEscalations, q.Told),
     Question("delivery", "inbox", q.ReadInbox, q.Told),
+    Question("delivery", "manifest", q.ReadManifest, q.Told),
+    Question("delivery", "sign_manifest", q.SignManifest, q.Told),
+    Question("delivery", "test", q.SendTest, q.Told),
+    Question("delivery", "read_test", q.ReadTest, q.Told),
     *(
         Question(service, "status", q.AskStatus, q.ServiceStatus)
         for service in ("referral", "delivery", "audit")

@@ -2,10 +2,12 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import nats.errors
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from runtime import dead_letters
@@ -13,6 +15,7 @@ from runtime.broker import Bus, ensure_stream, journals_stream
 from runtime.clock import Clock
 from runtime.database import writing
 from runtime.journal import Publisher
+from runtime.keys import KeyFileError
 from runtime.observability import log
 from runtime.reading import Entry, JournalReader
 from runtime.service import Service, running
@@ -22,7 +25,10 @@ from schemas import subjects
 from services.delivery import tables as t
 from services.delivery.inbox import Inboxes, check_entry
 from services.delivery.mail import Mailer, Server
+from services.delivery.manifest import Decide, Manifests
+from services.delivery.manifest_keys import ManifestKeys
 from services.delivery.outbox import Outbox
+from services.delivery.peacetime import Peacetime
 from services.delivery.queue import Queue
 from services.delivery.record import Fact, Record
 from wards.model import Ward
@@ -30,6 +36,7 @@ from wards.model import Ward
 SERVICE = "delivery"
 MIGRATIONS = Path(__file__).with_name("migrations")
 _NUDGE = 1.0  # seconds that telling of new events may take
+_LOOK = 0.3  # seconds between looks at what a day or an operator asks for
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
@@ -47,6 +54,10 @@ class _Delivery:
         self._bus = service.bus
         server = Server.named_in(settings)
         self._inboxes = Inboxes(service.engine)
+        self._keys = ManifestKeys(settings.keys, clock)
+        self._manifests = Manifests(service.engine, self._inboxes, self._keys, ward, clock)
+        self._peacetime = Peacetime(service.engine, self._inboxes, ward, clock)
+        self._loop = asyncio.get_running_loop()
         self._queue = Queue(ward, clock)
         self._outbox = Outbox(service.engine, self._guard, ward, clock, sends=server is not None)
         self._mailer = Mailer(server, self._outbox, ward) if server else None
@@ -77,12 +88,18 @@ class _Delivery:
         code = self._ward.code
         self._bus.answer(subjects.query(code, SERVICE, "inbox"), q.ReadInbox, self._inboxes.read)
         self._bus.answer(subjects.query(code, SERVICE, "status"), q.AskStatus, self._status)
+        self._answer_of_proofs()
         self._publisher.answer_readers(code, SERVICE)
+        await asyncio.to_thread(self._manifests.hand_out)
+        # Before anything new is taken in: what was missed while nobody took anything in then speaks
+        # of the inboxes as they were.
+        await asyncio.to_thread(self._manifests.sign_days, self._write)
         await self._bus.start()
         log("service_started", ward=code)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reader.run())
             tasks.create_task(self._publisher.run())
+            tasks.create_task(self._keep_days())
             if self._mailer:
                 tasks.create_task(self._mailer.run())
 
@@ -106,15 +123,43 @@ class _Delivery:
     async def happened(self, facts: Sequence[Fact]) -> None:
         """Put facts of delivery's own on record, and tell whom they concern. Raises
         ``sqlalchemy.exc.DBAPIError``: then nothing is on record."""
+        await asyncio.to_thread(self._write, lambda _: facts)
 
-        def write() -> list[Entry]:
-            with writing(self._engine) as connection:
-                self._guard(connection)
-                return self._record.write(connection, facts)
+    def _write(self, decide: Decide) -> list[Entry]:
+        """The same of what is decided in the transaction that writes it. Called in a worker thread."""
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            entries = self._record.write(connection, decide(connection))
+        if entries:
+            self._loop.call_soon_threadsafe(self._publisher.nudge)
+            asyncio.run_coroutine_threadsafe(self._after(entries), self._loop)
+        return entries
 
-        entries = await asyncio.to_thread(write)
-        self._publisher.nudge()
-        await self._after(entries)
+    def _answer_of_proofs(self) -> None:
+        """Manifests and tests that somebody asks for."""
+        manifests, peacetime, write = self._manifests, self._peacetime, self._write
+        for name, question, answer in (
+            ("manifest", q.ReadManifest, manifests.read),
+            ("sign_manifest", q.SignManifest, lambda asked: manifests.sign(asked, write)),
+            ("test", q.SendTest, lambda asked: peacetime.test(asked, write)),
+            ("read_test", q.ReadTest, peacetime.read),
+        ):
+            self._bus.answer(subjects.query(self._ward.code, SERVICE, name), question, answer)
+
+    async def _keep_days(self) -> None:
+        """What is due once a day, and what operators ask for on the command line."""
+        while True:
+            for act in (
+                self._manifests.sign_days,
+                self._peacetime.test_today,
+                self._peacetime.test_as_asked,
+            ):
+                try:
+                    await asyncio.to_thread(act, self._write)
+                except (sa.exc.DBAPIError, KeyFileError) as error:
+                    # Tried again at the next look: nothing of it was written.
+                    log("daily_work_failed", level=logging.ERROR, error=type(error).__name__)
+            await asyncio.sleep(_LOOK)
 
     def _status(self, _: q.AskStatus) -> q.ServiceStatus:
         figures: dict[str, float] = {f"read_{name}": n for name, n in self._reader.read.items()}

@@ -48,7 +48,7 @@ class Inboxes:
         if not told:
             return []
         concerned = {agency for _, entry in told for agency in entry.concerns}
-        heads = {agency: self._head(connection, agency) for agency in concerned}
+        heads = {agency: self.head_in(connection, agency) for agency in concerned}
         numbered: list[Numbered] = []
         rows = []
         for _, entry in told:
@@ -80,9 +80,10 @@ class Inboxes:
     def head(self, agency: str) -> tuple[int, bytes]:
         """How many events an agency has, and the hash over them all."""
         with reading(self._engine) as connection:
-            return self._head(connection, agency)
+            return self.head_in(connection, agency)
 
-    def _head(self, connection: Connection, agency: str) -> tuple[int, bytes]:
+    def head_in(self, connection: Connection, agency: str) -> tuple[int, bytes]:
+        """The same, in the caller's transaction."""
         i = t.inbox
         query = (
             sa.select(i.c.number, i.c.head)

@@ -28,12 +28,13 @@ TakeIn = Callable[[Connection, list[Entry]], object]
 @dataclass(frozen=True, slots=True)
 class Fact:
     """What happened, and whom it concerns. ``command``: what it follows from, where there is such a
-    thing; ``actor``: who asked for it."""
+    thing; ``actor``: who asked for it; ``id``: its own, where it was given one already."""
 
     event: DeliveryEvent
     concerns: tuple[str, ...] = ()
     actor: str = NETWORK
     command: UUID | None = None
+    id: UUID | None = None
 
 
 class Record:
@@ -54,7 +55,7 @@ class Record:
             entry = DeliveryEntry(
                 ward=self._ward.code,
                 number=number,
-                id=new_id(now),
+                id=fact.id or new_id(now),
                 occurred_at=now,
                 actor=fact.actor,
                 command=fact.command or new_id(now),

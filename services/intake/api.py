@@ -57,6 +57,7 @@ class Api:
                 await request.body() if service.posts else b"",
                 request.headers.get("idempotency-key"),
                 awaits(request.headers.get("prefer")),
+                request.headers.get("accept", ""),
             )
             return await service.answer(caller.agency, said)
 

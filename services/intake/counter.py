@@ -21,19 +21,21 @@ from services.intake.calls import CALLS, Call
 from services.intake.desk import NOT_INVOLVED, Desk, Posted
 from services.intake.directory import directory
 from services.intake.gateway import Gateway
+from services.intake.proofs import Proofs
 from wards.model import Ward
 
 
 @dataclass(frozen=True, slots=True)
 class Said:
     """A request without its door. ``ref``: what ``{ref}`` is in the path. ``key``: its idempotency
-    key. ``wait``: for the decision, if it comes soon."""
+    key. ``wait``: for the decision, if it comes soon. ``accept``: the media type that is preferred."""
 
     ref: str = ""
     query: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     key: str | None = None
     wait: bool = True
+    accept: str = ""
 
 
 Answer = Callable[[str, Said], Awaitable[Response[bytes]]]
@@ -62,6 +64,7 @@ class Counter:
         self._gateway = gateway
         self._ward = ward
         self._clock = clock
+        self._proofs = Proofs(gateway)
 
     def services(self) -> tuple[Service, ...]:
         referrals, read = "/v1/referrals", Scope.READ
@@ -74,6 +77,10 @@ class Counter:
             Service("read_request", "/v1/requests/{ref:str}", read, False, self._recorded),
             Service("list_escalations", "/v1/escalations", read, False, self._escalations),
             Service("read_inbox", "/v1/inbox", read, False, self._inbox),
+            Service("read_manifest", "/v1/inbox/manifest", read, False, self._proofs.manifest),
+            Service("sign_manifest", "/v1/inbox/manifest", read, True, self._proofs.sign),
+            Service("test_delivery", "/v1/inbox/test", read, True, self._proofs.test),
+            Service("read_test", "/v1/inbox/test/{ref:str}", read, False, self._proofs.read_test),
             Service("read_directory", "/v1/directory", read, False, self._directory),
         )
 

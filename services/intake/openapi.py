@@ -44,6 +44,7 @@ from services.intake.openapi_parts import (
     request_body,
     type_schema,
 )
+from services.intake.proofs import operations as proofs
 
 _P = ProblemCode
 
@@ -67,6 +68,7 @@ def openapi_document() -> JsonObject:
     for path, method, operation in (
         *_changing(),
         *checks(),
+        *proofs(),
         *attaching(),
         *_reading(),
         *fhir_operations(),

@@ -20,6 +20,7 @@ from schemas.queries import LARGEST_NUMBER
 _STATUS_WORDS = {
     401: "鍵が確認できない / the key is not recognised",
     403: "関わりがない / no part in it",
+    404: "ない / not there",
     409: "いまの状態ではできない / not as things stand",
     410: "もうない / gone",
     413: "大きすぎる / too large",
