@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from schemas.base import JsonObject
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from services.intake.fhir.bounds import MOST_TOLD, fhirpath, root_name
+from services.intake.fhir.parcel import resources
 from services.intake.my_number import child_pointer
 
 _WORDS = {
@@ -27,48 +28,43 @@ _WORDS = {
 
 
 class _Model(Protocol):
-    def model_validate(self, value: Any) -> Any: ...
+    @classmethod
+    def model_validate(cls, value: Any) -> Any: ...
 
 
 def check(value: JsonObject) -> Refusal | None:
     """Every mistake of a resource as FHIR, with its FHIRPath. Values are never repeated."""
     root = root_name(value)
+    unknown = [r.path for r in resources(value) if not _is_resource(r.body.get("resourceType"))]
+    if unknown:
+        told = "FHIR R4 にないリソースです / no such resource in FHIR R4"
+        return invalid(root if unknown[0] == value["resourceType"] else unknown[0], told)
     try:
         _model(value["resourceType"]).model_validate(value)
-    except KeyError:
-        # Of an entry whose type there is none of; the library says only its name.
-        return invalid(
-            _unknown(value, root), "FHIR R4 にないリソースです / no such resource in FHIR R4"
-        )
     except ValidationError as error:
         return Refusal(ProblemCode.INVALID_REQUEST, _problems(error, root))
-    except (AttributeError, TypeError):
+    except (AttributeError, KeyError, TypeError):
+        # Where something else than a resource stands for one, the library stumbles over it.
         return invalid(root, "FHIR R4 の形ではありません / not the shape of FHIR R4")
     return None
 
 
-def _model(name: str) -> _Model:
-    """Raises KeyError for what is no resource of R4B."""
+def _model(name: str) -> type[_Model]:
+    """Raises ValueError, KeyError or AttributeError for what there is none of."""
     from fhir.resources.R4B import get_fhir_model_class
 
-    return cast(_Model, get_fhir_model_class(name))
+    return cast(type[_Model], get_fhir_model_class(name))
 
 
-def _unknown(value: JsonObject, root: str) -> str:
-    for i, entry in enumerate(value.get("entry") or ()):
-        resource = entry.get("resource") if isinstance(entry, dict) else None
-        for body, path in (
-            (resource, f"{root}.entry[{i}].resource"),
-            *(
-                (inner, f"{root}.entry[{i}].resource.contained[{n}]")
-                for n, inner in enumerate((resource or {}).get("contained") or ())
-            ),
-        ):
-            try:
-                _model(str((body or {}).get("resourceType")))
-            except KeyError:
-                return path
-    return root
+def _is_resource(name: Any) -> bool:
+    from fhir.resources.R4B.resource import Resource
+
+    if not isinstance(name, str) or not name.isascii() or not name.isalpha():
+        return False
+    try:
+        return issubclass(_model(name), Resource)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return False
 
 
 def _problems(error: ValidationError, root: str) -> tuple[FieldProblem, ...]:

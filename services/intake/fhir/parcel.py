@@ -33,7 +33,7 @@ class Parcel:
     def __init__(self, root: JsonObject, ward: str) -> None:
         self.root = root
         self.ward = ward
-        self.resources: tuple[Resource, ...] = tuple(_resources(root))
+        self.resources: tuple[Resource, ...] = tuple(resources(root))
         self._used: set[str] = set()
 
     def of(self, *types: str) -> list[Resource]:
@@ -111,11 +111,12 @@ class Parcel:
         return None
 
 
-def _resources(root: JsonObject) -> Iterator[Resource]:
+def resources(root: JsonObject) -> Iterator[Resource]:
+    """Every resource of a parcel: those of a Bundle's entries, and what each contains."""
     if root.get("resourceType") != "Bundle":
         yield from _with_contained(root, str(root.get("resourceType")))
         return
-    for i, entry in enumerate(root.get("entry") or ()):
+    for i, entry in enumerate(_listed(root.get("entry"))):
         if isinstance(entry, dict) and isinstance(entry.get("resource"), dict):
             path = f"Bundle.entry[{i}].resource"
             yield from _with_contained(entry["resource"], path, str(entry.get("fullUrl") or ""))
@@ -123,9 +124,14 @@ def _resources(root: JsonObject) -> Iterator[Resource]:
 
 def _with_contained(body: JsonObject, path: str, full_url: str = "") -> Iterator[Resource]:
     yield Resource(body, path, full_url)
-    for i, inner in enumerate(body.get("contained") or ()):
+    for i, inner in enumerate(_listed(body.get("contained"))):
         if isinstance(inner, dict):
             yield Resource(inner, f"{path}.contained[{i}]", owner=path)
+
+
+def _listed(value: Any) -> list[Any]:
+    """What came need not be FHIR yet."""
+    return value if isinstance(value, list) else []
 
 
 def extension_of(body: JsonObject, path: str, name: str) -> tuple[Any, str] | None:

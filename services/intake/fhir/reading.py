@@ -14,6 +14,7 @@ from schemas.base import JsonObject
 from schemas.problems import Refusal, invalid
 from services.intake.fhir import bounds, models
 from services.intake.fhir.document import is_document, read_document
+from services.intake.fhir.names import system
 from services.intake.fhir.parcel import Parcel, Resource
 from services.intake.fhir.request import read_request
 from services.intake.fhir.slip import Slip
@@ -68,7 +69,7 @@ def read_post(raw: bytes, ward: Ward, agency: str) -> Came | Refusal:
     if slip.refusal is not None:
         return slip.refusal
     left += _not_taken(parcel)
-    return Came(slip, _key(value, request), tuple(left[: bounds.MOST_TOLD]))
+    return Came(slip, _key(value, request, ward.code), tuple(left[: bounds.MOST_TOLD]))
 
 
 def read_resource(raw: bytes) -> JsonObject | Refusal:
@@ -86,12 +87,16 @@ def _check_entries(slip: Slip, bundle: JsonObject) -> None:
             slip.wrong(where, "POST か PUT だけです / only POST or PUT")
 
 
-def _key(root: JsonObject, request: Resource) -> str | None:
-    """The Bundle's identifier, or else the request's first: hashed, since anything may stand in it."""
+def _key(root: JsonObject, request: Resource, ward: str) -> str | None:
+    """The Bundle's identifier, or else the request's first that is not ours: hashed, since anything
+    may stand in it."""
     of_root = root.get("identifier") if root["resourceType"] == "Bundle" else None
     of_request = request.body.get("identifier")
     if isinstance(of_request, list):
-        of_request = next((i for i in of_request if i.get("use") != "old"), None)
+        number = system(ward, "referral-number")
+        of_request = next(
+            (i for i in of_request if i.get("use") != "old" and i.get("system") != number), None
+        )
     for identifier in (of_root, of_request):
         if isinstance(identifier, dict) and identifier.get("value"):
             said = f"{identifier.get('system', '')}\x1f{identifier['value']}"

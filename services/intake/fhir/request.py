@@ -100,10 +100,12 @@ def read_reference(slip: Slip, value: Any, where: str) -> None:
 
 def _read_reference(slip: Slip, parcel: Parcel, body: JsonObject, path: str) -> None:
     ours = system(parcel.ward, "sender-reference")
+    number = system(parcel.ward, "referral-number")
     said = [
         (i, identifier)
         for i, identifier in enumerate(body.get("identifier") or ())
         if identifier.get("value") and identifier.get("use") != "old"
+        if identifier.get("system") != number
     ]
     said.sort(key=lambda found: found[1].get("system") != ours)
     for i, identifier in said[:1]:
