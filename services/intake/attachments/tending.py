@@ -24,8 +24,8 @@ from services.intake.attachments.store import NotKept, StoreFailed
 from services.intake.gateway import Gateway
 from services.intake.key_store import KeyStoreFailed
 
-SCAN_AGAIN = 2.0
-"""Seconds until a scanner that was not there, or said nothing, is asked again."""
+AGAIN = 2.0
+"""Seconds until what could not be done is tried again: scanning, sweeping."""
 
 SWEEP_EVERY = 60.0
 """Seconds."""
@@ -69,21 +69,28 @@ class Tending:
         work: Callable[[], Coroutine[Any, Any, None]],
         pause: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
+        told = ""
         while True:
             try:
                 await work()
-            except _FAULTS as error:
-                log("attachments_not_tended", level=logging.WARNING, error=type(error).__name__)
-            except Exception:
-                log("attachments_not_tended", level=logging.ERROR, fault=True)
-            await pause()
+            except Exception as error:
+                # Before there is a broker, and while one is away, there is nobody to ask. Said once.
+                fault, why = not isinstance(error, _FAULTS), type(error).__name__
+                if why != told:
+                    level = logging.ERROR if fault else logging.WARNING
+                    log("attachments_not_tended", level=level, fault=fault, why=why)
+                told = why
+                await asyncio.sleep(AGAIN)
+            else:
+                told = ""
+                await pause()
 
     async def _until_next_sweep(self) -> None:
         await asyncio.sleep(SWEEP_EVERY)
 
     async def _until_next_scan(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(SCAN_AGAIN):
+            async with asyncio.timeout(AGAIN):
                 await self._keeper.came.wait()
         self._keeper.came.clear()
 

@@ -1,0 +1,212 @@
+"""With a scanner nothing is handed out that it has not passed: a real clamd, whose one signature is that
+of the EICAR test file."""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from runtime.nats_server import free_port
+from services.intake.attachments.scanner import Clamd, ScannerFailed, ScanRefused
+from tests.network import RunningNetwork, eventually, running_network, verified
+from tests.partners import Partner, a_referral
+from tests.through_their_own_systems.files import (
+    EICAR,
+    MIB,
+    attached,
+    code,
+    fetch,
+    given,
+    parts,
+    pdf,
+    stored,
+)
+
+CLAMD = shutil.which("clamd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+needs_clamd = pytest.mark.skipif(
+    CLAMD is None, reason="no clamd here: apt-get install clamav-daemon, as .ci/run does"
+)
+INFECTED = pdf(600)[:-7] + EICAR + b"\n%%EOF\n"
+
+
+class AScanner:
+    """A clamd of the test's own, by socket and by TCP."""
+
+    def __init__(self, home: Path, most: str = "25M") -> None:
+        home.mkdir()
+        self.socket = str(home / "clamd.sock")
+        self.address = f"127.0.0.1:{free_port()}"
+        (home / "signatures").mkdir()
+        (home / "signatures/test.ndb").write_text(f"Test.EICAR:0:*:{EICAR.hex()}\n")
+        self._configuration = home / "clamd.conf"
+        self._configuration.write_text(
+            f"Foreground yes\nDatabaseDirectory {home / 'signatures'}\nLocalSocket {self.socket}\n"
+            f"TCPAddr 127.0.0.1\nTCPSocket {self.address.rpartition(':')[2]}\n"
+            f"StreamMaxLength {most}\nTemporaryDirectory {home}\n"
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        assert CLAMD
+        process = subprocess.Popen(
+            [CLAMD, f"--config-file={self._configuration}"],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            eventually(self._answers, 20, "clamd answers")
+            yield
+        finally:
+            process.kill()
+            process.wait()
+
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self.socket)
+            connection.sendall(b"zPING\0")
+            return connection.recv(16).startswith(b"PONG")
+        return False
+
+
+@pytest.fixture
+def scanner(tmp_path: Path) -> AScanner:
+    return AScanner(tmp_path / "clamd")
+
+
+def a_case(network: RunningNetwork) -> tuple[Partner, str]:
+    sender = network.partner("anshin-motofuji")
+    return sender, sender.posts(a_referral()).id
+
+
+def scan(partner: Partner, ref: str, attachment: str) -> str:
+    return str(given(partner, ref, attachment)["scan"])
+
+
+@needs_clamd
+@pytest.mark.parametrize("store", ["folder", "nats"])
+def test_a_file_waits_for_its_scan_and_an_infected_one_is_deleted_and_told(
+    tmp_path: Path, scanner: AScanner, store: str
+) -> None:
+    by = scanner.socket if store == "folder" else scanner.address
+    with running_network(tmp_path / "home", clamd=by, attachments=store) as network:
+        sender, ref = a_case(network)
+        # The scanner is down: the file is taken all the same, and handed to nobody.
+        clean, infected = (attached(sender, ref, content) for content in (pdf(2 * MIB), INFECTED))
+        for waiting in (clean, infected):
+            answer = fetch(sender, waiting)
+            assert (answer.status_code, code(answer)) == (409, "not_scanned_yet")
+            assert answer.headers["Retry-After"] == "5"
+            assert scan(sender, ref, waiting) == "pending"
+        with scanner.running():
+            eventually(lambda: scan(sender, ref, clean) == "clean", 20, "scanned")
+            eventually(lambda: scan(sender, ref, infected) == "infected", 20, "found")
+            assert fetch(sender, clean).content == pdf(2 * MIB)
+            for reader in ("anshin-motofuji", "hub-motofuji", "core"):
+                answer = fetch(network.partner(reader), infected)
+                assert (answer.status_code, code(answer)) == (410, "attachment_infected")
+                assert scan(network.partner(reader), ref, infected) == "infected"
+            # With the scanner there, it takes no longer than looking.
+            later = attached(sender, ref, pdf(3000))
+            eventually(lambda: fetch(sender, later).status_code == 200, 5, "scanned at once")
+        assert fetch(sender, clean).status_code == 200  # what was passed stays passed
+        if store == "folder":
+            hashes = {given(sender, ref, x)["ciphertext_sha256"] for x in (clean, later)}
+            eventually(lambda: set(stored(network)) == hashes, 10, "the infected one is gone")
+        assert parts(network) == []
+        assert "attachment_infected" in network.logs()
+        assert "scanner_lost" in network.logs()
+        network.settle()
+        assert verified(network)["whole"]
+
+
+@needs_clamd
+def test_what_the_scanner_refuses_stays_shut_and_holds_up_nobody(tmp_path: Path) -> None:
+    scanner = AScanner(tmp_path / "clamd", most="1M")
+    with (
+        scanner.running(),
+        running_network(tmp_path / "home", clamd=scanner.socket) as network,
+    ):
+        sender, ref = a_case(network)
+        large, small = (attached(sender, ref, pdf(size)) for size in (3 * MIB, 3000))
+        eventually(lambda: scan(sender, ref, small) == "clean", 20, "the small one scanned")
+        eventually(lambda: "attachment_not_scanned" in network.logs(), 20, "the large one refused")
+        assert scan(sender, ref, large) == "pending"
+        assert code(fetch(sender, large)) == "not_scanned_yet"
+
+
+@needs_clamd
+def test_what_came_before_there_was_a_scanner_is_scanned_when_there_is_one(
+    tmp_path: Path, scanner: AScanner
+) -> None:
+    with scanner.running(), running_network(tmp_path / "home") as network:
+        sender, ref = a_case(network)
+        clean, infected = (attached(sender, ref, content) for content in (pdf(), INFECTED))
+        assert fetch(sender, infected).status_code == 200
+        network.stop()
+        network.settings = replace(network.settings, clamd=scanner.socket)
+        network.start()
+        sender = network.partner("anshin-motofuji")
+        eventually(lambda: scan(sender, ref, infected) == "infected", 20, "found")
+        eventually(lambda: fetch(sender, clean).status_code == 200, 20, "passed")
+        assert code(fetch(sender, infected)) == "attachment_infected"
+
+
+@needs_clamd
+def test_clamd_is_asked_by_socket_and_by_tcp(scanner: AScanner) -> None:
+    with scanner.running():
+        for address in (scanner.socket, scanner.address):
+            assert _verdict(address, pdf(LARGE)) is True
+            assert _verdict(address, INFECTED) is False
+
+
+LARGE = 20 * MIB
+
+
+def _verdict(address: str, content: bytes) -> bool:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), 65_536):
+            yield content[start : start + 65_536]
+
+    return asyncio.run(Clamd(address).is_clean(chunks()))
+
+
+@pytest.mark.parametrize(
+    ("says", "fault"),
+    [
+        (b"", ScannerFailed),
+        (b"INSTREAM size limit exceeded. ERROR\0", ScanRefused),
+        (b"stream: OK and more\0", ScanRefused),
+        (b"HTTP/1.1 200 OK\r\n\r\n", ScanRefused),
+    ],
+)
+def test_only_a_clear_word_is_a_verdict(says: bytes, fault: type[Exception]) -> None:
+    async def asked() -> None:
+        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readexactly(10)
+            writer.write(says)
+            writer.close()
+
+        server = await asyncio.start_server(answer, "127.0.0.1", 0)
+        address = server.sockets[0].getsockname()
+
+        async def chunks() -> AsyncIterator[bytes]:
+            yield pdf()
+
+        async with server:
+            with pytest.raises(fault):
+                await Clamd(f"127.0.0.1:{address[1]}").is_clean(chunks())
+
+    asyncio.run(asked())
+
+
+def test_a_scanner_that_is_not_there_is_told() -> None:
+    for address in (f"127.0.0.1:{free_port()}", "/nowhere/clamd.sock"):
+        with pytest.raises(ScannerFailed):
+            _verdict(address, pdf())
