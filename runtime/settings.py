@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 _PATHS = ("home", "ward", "nats_logins", "nats_issuer_file", "clock_shift", "smtp_password_file",
-          "tls_certificate", "tls_key", "tls_client_ca")  # fmt: skip
+          "tls_certificate", "tls_key", "tls_client_ca", "webhook_ca")  # fmt: skip
 _SMTP_TLS = ("starttls", "tls", "none")
 _ATTACHMENTS = ("folder", "nats")
 _CLAMD = re.compile(r"/.+|[^/\s]+:[0-9]{1,5}")
@@ -40,7 +40,8 @@ class Settings:
     ``public_url``: the address by which partners reach the network, ``https://…``; empty means
     ``host:port``. ``trusted_proxies``: addresses or networks, separated by commas, whose header
     ``Client-Cert`` is believed. ``tls_certificate`` and ``tls_key``: PEM files, for TLS without a proxy;
-    ``tls_client_ca``: who has signed the clients' certificates.
+    ``tls_client_ca``: who has signed the clients' certificates. ``webhook_ca``: a PEM file with whom to
+    trust, besides whom the system trusts, when events are posted to agencies.
 
     ``attachments``: where files are kept: ``folder`` (under ``home``) or ``nats`` (JetStream's object
     store). ``clamd``: the virus scanner, ``host:port`` or the path of a Unix socket; empty means none."""
@@ -65,6 +66,7 @@ class Settings:
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     tls_client_ca: Path | None = None
+    webhook_ca: Path | None = None
     attachments: str = "folder"
     clamd: str = ""
 

@@ -12,25 +12,34 @@ from sqlalchemy.engine import Connection
 
 from runtime import dead_letters
 from runtime.broker import Bus, ensure_stream, journals_stream
-from runtime.clock import Clock
+from runtime.clock import Clock, NeverBackwards
+from runtime.credentials import Credentials
 from runtime.database import writing
 from runtime.journal import Publisher
 from runtime.keys import KeyFileError
 from runtime.observability import log
 from runtime.reading import Entry, JournalReader
+from runtime.sealed_credentials import CredentialSeal
 from runtime.service import Service, running
 from runtime.settings import Settings
+from runtime.watched_credentials import WatchedCredentials
 from schemas import queries as q
 from schemas import subjects
 from services.delivery import tables as t
+from services.delivery.addresses import Destinations
+from services.delivery.carrier import Carrier
+from services.delivery.dispatcher import Dispatcher
 from services.delivery.inbox import Inboxes, check_entry
 from services.delivery.mail import Mailer, Server
 from services.delivery.manifest import Decide, Manifests
 from services.delivery.manifest_keys import ManifestKeys
+from services.delivery.notes import Noted, Notes
 from services.delivery.outbox import Outbox
 from services.delivery.peacetime import Peacetime
 from services.delivery.queue import Queue
 from services.delivery.record import Fact, Record
+from services.delivery.webhook import SealedSecrets, WebhookCarrier, trusted
+from wards.delivery import ByWebhook
 from wards.model import Ward
 
 SERVICE = "delivery"
@@ -58,10 +67,16 @@ class _Delivery:
         self._manifests = Manifests(service.engine, self._inboxes, self._keys, ward, clock)
         self._peacetime = Peacetime(service.engine, self._inboxes, ward, clock)
         self._loop = asyncio.get_running_loop()
-        self._queue = Queue(ward, clock)
+        steady = NeverBackwards(clock)  # what is due stays due when the host's clock is set back
+        self._queue = Queue(service.engine, self._guard, ward, steady)
         self._outbox = Outbox(service.engine, self._guard, ward, clock, sends=server is not None)
         self._mailer = Mailer(server, self._outbox, ward) if server else None
         self._record = Record(ward, clock, self._take_in)
+        self._credentials = WatchedCredentials(Credentials(service.engine, t.credentials, clock))
+        notes = Notes(service.engine, self._guard, ward, steady, self._record)
+        self.dispatcher = Dispatcher(
+            ward, steady, self._queue, notes, self._carriers(), self._after_noting
+        )
         self._publisher = Publisher(
             service.bus,
             service.engine,
@@ -96,12 +111,26 @@ class _Delivery:
         await asyncio.to_thread(self._manifests.sign_days, self._write)
         await self._bus.start()
         log("service_started", ward=code)
-        async with asyncio.TaskGroup() as tasks:
+        async with self._credentials.watching(), asyncio.TaskGroup() as tasks:
             tasks.create_task(self._reader.run())
             tasks.create_task(self._publisher.run())
+            tasks.create_task(self.dispatcher.run())
             tasks.create_task(self._keep_days())
             if self._mailer:
                 tasks.create_task(self._mailer.run())
+
+    def _carriers(self) -> dict[str, Carrier]:
+        """By the name of the way in the ward file."""
+        ward, settings = self._ward, self._settings
+        webhooks = sum(isinstance(agency.delivery, ByWebhook) for agency in ward.agencies)
+        seal = CredentialSeal(settings.keys / "delivery.key")
+        webhook = WebhookCarrier(
+            ward,
+            SealedSecrets(self._credentials, seal),
+            Destinations(webhooks, ward.delivery.private_hosts),
+            trust=trusted(settings.webhook_ca),
+        )
+        return {"webhook": webhook}
 
     async def _provision(self) -> None:
         facts = journals_stream(
@@ -118,12 +147,17 @@ class _Delivery:
     async def _after(self, entries: list[Entry]) -> None:
         if self._mailer:
             self._mailer.wake()
+        self.dispatcher.wake({agency for entry in entries for agency in entry.value["concerns"]})
         await tell_of_new_events(self._bus, self._ward.code, entries)
 
     async def happened(self, facts: Sequence[Fact]) -> None:
         """Put facts of delivery's own on record, and tell whom they concern. Raises
         ``sqlalchemy.exc.DBAPIError``: then nothing is on record."""
         await asyncio.to_thread(self._write, lambda _: facts)
+
+    async def _after_noting(self, noted: Noted) -> None:
+        self._publisher.nudge()
+        await self._after(noted.entries)
 
     def _write(self, decide: Decide) -> list[Entry]:
         """The same of what is decided in the transaction that writes it. Called in a worker thread."""
@@ -165,6 +199,7 @@ class _Delivery:
         figures: dict[str, float] = {f"read_{name}": n for name, n in self._reader.read.items()}
         figures["dead_letters"] = dead_letters.count(self._engine, t.journals.dead_letters)
         figures |= self._outbox.figures()
+        figures |= self._queue.figures()
         return q.ServiceStatus(service=SERVICE, ready=self._reader.whole, figures=figures)
 
 

@@ -3,24 +3,86 @@
 A row is made in the transaction that numbers the event, so what has a number is carried, whoever dies.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
+from sqlalchemy.engine import Connection, Engine
 
 from runtime.clock import Clock, utc_text
+from runtime.database import reading, writing
+from schemas.base import JsonObject
 from schemas.deliveries import DeliveryTested
+from schemas.journal import read_entry
+from schemas.outside import cloud_event, numbered
 from services.delivery import tables as t
 from services.delivery.inbox import Numbered
+from services.delivery.schedule import longest_step
 from wards.delivery import ByInbox
 from wards.model import Ward
 
+KEEP = timedelta(days=30)
+"""How long what was delivered is kept in the queue; in the inbox it stays."""
+_PAGE = 1000  # rows looked at at once when cleaning up
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An event on its way to an agency. ``event``: the CloudEvent, with the agency's number."""
+
+    agency: str
+    number: int
+    thread: str
+    test: bool
+    attempts: int
+    first_tried_at: datetime | None
+    event: JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """``rows``: to be carried now, of each referral in order. ``next_at``: when the next is due, where
+    none is now; ``more``: there may be further ones that are due."""
+
+    rows: Sequence[Waiting]
+    next_at: datetime | None
+    more: bool
+
+
+class Only(Enum):
+    """Which of an agency's rows are looked for."""
+
+    ALL = "all"
+    TRIED = "tried"
+    """Those that were tried before, and tests: while an agency is away the others need not be."""
+    TESTS = "tests"
+    """Tests that were not tried yet: nothing else is sent to an agency that was given up."""
+
+
+_tried: sa.ColumnElement[bool] = sa.literal_column(t.TRIED, sa.Boolean())
+_WHICH: dict[Only, sa.ColumnElement[bool]] = {
+    Only.ALL: sa.true(),
+    Only.TRIED: _tried,
+    Only.TESTS: _tried & t.deliveries.c.test & (t.deliveries.c.attempts == 0),
+}
+
 
 class Queue:
-    def __init__(self, ward: Ward, clock: Clock) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        guard: Callable[[Connection], None],
+        ward: Ward,
+        clock: Clock,
+    ) -> None:
+        self._engine = engine
+        self._guard = guard
         self._ward = ward
         self._clock = clock
+        self._longest = longest_step(ward.delivery)
 
     def take_in(self, connection: Connection, numbered: Iterable[Numbered]) -> None:
         """Whoever fetches its events itself is sent none."""
@@ -37,11 +99,210 @@ class Queue:
                 "next_at": now,
             }
             for one in numbered
-            if self._is_sent(one.agency)
+            if self.is_sent(one.agency)
         ]
         if rows:
             connection.execute(sa.insert(t.deliveries), rows)
 
-    def _is_sent(self, agency_id: str) -> bool:
+    def is_sent(self, agency_id: str) -> bool:
+        """Whether the agency wants its events sent."""
         agency = self._ward.agency(agency_id)
         return agency is not None and not isinstance(agency.delivery, ByInbox)
+
+    # -- what is due -----------------------------------------------------------------------------
+
+    def look(self, agency: str, most: int, besides: Collection[int], only: Only) -> Look:
+        """What is due of one agency now, besides the numbers that are on their way. A row behind one
+        of its referral that has to wait waits with it."""
+        d = t.deliveries
+        wanted = most + len(besides)
+        with reading(self._engine) as connection:
+            now = self._clock.now()
+            query = (
+                sa.select(d.c.number, d.c.thread)
+                .where(_waiting(agency), _WHICH[only], d.c.next_at <= utc_text(now))
+                .order_by(d.c.next_at, d.c.number)
+                .limit(wanted)
+            )
+            page = connection.execute(query).all()
+            numbers, blocked = self._in_turn(connection, agency, page, besides, utc_text(now))
+            rows = self._with_events(connection, agency, numbers)
+            next_at = None if page else self._next_at(connection, agency, only, now)
+        if blocked:
+            self._put_behind(agency, blocked)
+        if next_at is not None and next_at > now + self._longest:
+            self._bring_back(agency, now)
+            next_at = now
+        return Look(rows, next_at, more=len(page) == wanted)
+
+    def one(self, agency: str, number: int) -> JsonObject | None:
+        """The CloudEvent that an agency has under a number; none: it has no such one."""
+        i = t.inbox
+        query = (
+            sa.select(t.events.c.body)
+            .join_from(i, t.events, i.c.event == t.events.c.id)
+            .where(i.c.agency == agency, i.c.number == number)
+        )
+        with reading(self._engine) as connection:
+            body = connection.scalar(query)
+        return None if body is None else numbered(cloud_event(read_entry(body)), number)
+
+    def _next_at(
+        self, connection: Connection, agency: str, only: Only, now: datetime
+    ) -> datetime | None:
+        """When the next is due; the latest, where that is further ahead than the longest step."""
+        next_at = t.deliveries.c.next_at
+        first = sa.select(sa.func.min(next_at)).where(_waiting(agency), _WHICH[only])
+        last = sa.select(sa.func.max(next_at)).where(_waiting(agency))
+        found, latest = connection.scalar(first), connection.scalar(last)
+        if latest is not None and latest > utc_text(now + self._longest):
+            found = latest
+        return None if found is None else datetime.fromisoformat(found)
+
+    @staticmethod
+    def _in_turn(
+        connection: Connection,
+        agency: str,
+        page: Sequence[Any],
+        besides: Collection[int],
+        now: str,
+    ) -> tuple[list[int], dict[str, str]]:
+        """The numbers of the page whose turn it is, and which referrals have to wait until when."""
+        d = t.deliveries
+        threads = {row.thread for row in page if row.number not in besides}
+        if not threads:
+            return [], {}
+        first = (
+            sa.select(sa.func.min(d.c.number))
+            .where(_waiting(agency), d.c.thread.in_(threads))
+            .group_by(d.c.thread)
+        )
+        query = sa.select(d.c.thread, d.c.number, d.c.next_at).where(
+            d.c.agency == agency, d.c.number.in_(first)
+        )
+        heads = connection.execute(query).all()
+        blocked = {head.thread: head.next_at for head in heads if head.next_at > now}
+        numbers = {head.number for head in heads}
+        numbers |= {row.number for row in page}
+        known = {head.number: head.thread for head in heads}
+        known |= {row.number: row.thread for row in page}
+        turn = (n for n in numbers.difference(besides) if known[n] in threads)
+        return sorted(n for n in turn if known[n] not in blocked), blocked
+
+    def _put_behind(self, agency: str, blocked: dict[str, str]) -> None:
+        """What stands behind one that has to wait is not looked at before that one's next try."""
+        d = t.deliveries
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            for thread, until in blocked.items():
+                behind = sa.update(d).where(
+                    _waiting(agency), d.c.thread == thread, d.c.next_at < until
+                )
+                connection.execute(behind.values(next_at=until))
+
+    def _bring_back(self, agency: str, now: datetime) -> None:
+        """What is further ahead than the longest step: the clock was set back meanwhile."""
+        d = t.deliveries
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            late = d.c.next_at > utc_text(now + self._longest)
+            update = sa.update(d).where(_waiting(agency), late)
+            connection.execute(update.values(next_at=utc_text(now)))
+
+    def _with_events(
+        self, connection: Connection, agency: str, numbers: Sequence[int]
+    ) -> list[Waiting]:
+        d = t.deliveries
+        query = (
+            sa.select(
+                d.c.number, d.c.thread, d.c.test, d.c.attempts, d.c.first_tried_at, t.events.c.body
+            )
+            .join_from(d, t.events, d.c.event == t.events.c.id)
+            .where(d.c.agency == agency, d.c.number.in_(numbers))
+            .order_by(d.c.number)
+        )
+        return [
+            Waiting(
+                agency=agency,
+                number=row.number,
+                thread=row.thread,
+                test=row.test,
+                attempts=row.attempts,
+                first_tried_at=(
+                    datetime.fromisoformat(row.first_tried_at) if row.first_tried_at else None
+                ),
+                event=numbered(cloud_event(read_entry(row.body)), row.number),
+            )
+            for row in connection.execute(query)
+        ]
+
+    # -- upkeep ----------------------------------------------------------------------------------
+
+    def set_aside(self) -> int:
+        """What waits for agencies that, by the ward file of now, are sent nothing: they find it in
+        their inboxes. How many rows that are."""
+        d, p = t.deliveries, t.endpoints
+        waiting = sa.select(d.c.agency).where(d.c.next_at.is_not(None)).distinct()
+        disabled = sa.select(p.c.agency).where(p.c.disabled_at.is_not(None))
+        with writing(self._engine) as connection:
+            self._guard(connection)
+            agencies = set(connection.execute(waiting.union(disabled)).scalars())
+            fetching = [agency for agency in agencies if not self.is_sent(agency)]
+            rows = sa.update(d).where(d.c.agency.in_(fetching), d.c.next_at.is_not(None))
+            aside = connection.execute(rows.values(next_at=None)).rowcount
+            enabled = sa.update(p).where(p.c.agency.in_(fetching)).values(disabled_at=None)
+            connection.execute(enabled)
+            return aside
+
+    def clean_up(self, agency: str, after: int) -> int | None:
+        """Forget what was delivered long ago, a page at a time. Gives the number to go on after; none:
+        this agency is done. What was given up stays: an operator may want to carry it again."""
+        d = t.deliveries
+        long_ago = utc_text(self._clock.now() - KEEP)
+        query = (
+            sa.select(d.c.number, d.c.queued_at, d.c.next_at, d.c.given_up_at)
+            .where(d.c.agency == agency, d.c.number > after)
+            .order_by(d.c.number)
+            .limit(_PAGE)
+        )
+        with reading(self._engine) as connection:
+            page = connection.execute(query).all()
+        old = [row for row in page if row.queued_at < long_ago]
+        done = [row.number for row in old if row.next_at is None and row.given_up_at is None]
+        if done:
+            with writing(self._engine) as connection:
+                self._guard(connection)
+                delete = sa.delete(d).where(d.c.agency == agency, d.c.number.in_(done))
+                connection.execute(delete)
+        return old[-1].number if len(old) == _PAGE else None
+
+    def figures(self) -> dict[str, float]:
+        d, p = t.deliveries, t.endpoints
+        waiting = d.c.next_at.is_not(None)
+        first = (
+            sa.select(d.c.agency, sa.func.min(d.c.number).label("number"))
+            .where(waiting)
+            .group_by(d.c.agency)
+            .subquery()
+        )
+        oldest = sa.select(sa.func.min(d.c.queued_at)).join_from(
+            first, d, (d.c.agency == first.c.agency) & (d.c.number == first.c.number)
+        )
+        count = sa.func.count()
+        with reading(self._engine) as connection:
+            since = connection.scalar(oldest)
+            age = self._clock.now() - datetime.fromisoformat(since) if since else timedelta(0)
+            counted = {
+                "deliveries_waiting": waiting,
+                "deliveries_given_up": d.c.given_up_at.is_not(None),
+                "endpoints_disabled": p.c.disabled_at.is_not(None),
+            }
+            figures = {
+                name: float(connection.scalar(sa.select(count).where(which)) or 0)
+                for name, which in counted.items()
+            }
+        return {**figures, "deliveries_oldest_seconds": max(age.total_seconds(), 0.0)}
+
+
+def _waiting(agency: str) -> sa.ColumnElement[bool]:
+    return (t.deliveries.c.agency == agency) & t.deliveries.c.next_at.is_not(None)

@@ -54,8 +54,10 @@ deliveries = sa.Table(
 )
 _waiting = deliveries.c.next_at.is_not(None)
 _given_up = deliveries.c.given_up_at.is_not(None)
+TRIED = "(attempts > 0 OR test)"
 for _name, _columns, _rows in (
     ("deliveries_next", ("agency", "next_at", "number"), _waiting),
+    ("deliveries_tried", ("agency", "next_at", "number"), _waiting & sa.text(TRIED)),
     ("deliveries_thread", ("agency", "thread", "number"), _waiting),
     ("deliveries_given_up", ("agency", "number"), _given_up),
 ):

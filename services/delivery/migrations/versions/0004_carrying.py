@@ -53,6 +53,11 @@ def upgrade() -> None:
     )
     for name, columns, rows in (
         ("deliveries_next", ["agency", "next_at", "number"], "next_at IS NOT NULL"),
+        (
+            "deliveries_tried",
+            ["agency", "next_at", "number"],
+            "next_at IS NOT NULL AND (attempts > 0 OR test)",
+        ),
         ("deliveries_thread", ["agency", "thread", "number"], "next_at IS NOT NULL"),
         ("deliveries_given_up", ["agency", "number"], "given_up_at IS NOT NULL"),
     ):

@@ -1,0 +1,110 @@
+"""Brings every agency its events by the way that the ward file names (配送): a lane for each agency.
+
+1. What has a number waits in the queue (``queue``); its lane takes it from there (``lane``).
+2. A carrier tries once (``carrier``).
+3. What came of it is written down (``noter``, ``notes``): it is done, or tried again by the schedule, or
+   after three days a dead letter; then the agency is disabled until a test event arrives.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TypeVar
+
+import sqlalchemy as sa
+
+from runtime.clock import Clock
+from runtime.observability import log
+from services.delivery.carrier import Carrier, Outcome
+from services.delivery.lane import Lane
+from services.delivery.noter import Noter
+from services.delivery.notes import Noted, Notes
+from services.delivery.queue import Queue
+from wards.model import Ward
+
+T = TypeVar("T")
+
+_CLEAN_UP_EVERY = 3600.0  # seconds
+
+
+class Dispatcher:
+    """``carriers``: by the name of the way in the ward file. ``after`` is awaited with what was put on
+    record (``Noted.entries``)."""
+
+    def __init__(
+        self,
+        ward: Ward,
+        clock: Clock,
+        queue: Queue,
+        notes: Notes,
+        carriers: Mapping[str, Carrier],
+        after: Callable[[Noted], Awaitable[None]],
+    ) -> None:
+        self._queue = queue
+        self._notes = notes
+        self._carriers = carriers
+        self._after = after
+        self._noter = Noter(notes, self._noted)
+        self._lanes = {
+            agency.id: Lane(agency.id, carrier, queue, notes, self._noter, clock)
+            for agency in ward.agencies
+            if (carrier := carriers.get(agency.delivery.way)) is not None
+        }
+
+    async def run(self) -> None:
+        try:
+            aside = await self._patiently(self._queue.set_aside)
+            if aside:
+                log("deliveries_set_aside", deliveries=aside)
+            for agency in await self._patiently(self._notes.disabled):
+                if agency in self._lanes:
+                    self._lanes[agency].disabled = True
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._noter.run())
+                tasks.create_task(self._clean_up())
+                for lane in self._lanes.values():
+                    tasks.create_task(lane.run())
+        finally:
+            for carrier in self._carriers.values():
+                await carrier.close()
+
+    def wake(self, agencies: Iterable[str]) -> None:
+        """There may be something new for these; call it in the loop, after the commit."""
+        for agency in agencies:
+            if agency in self._lanes:
+                self._lanes[agency].wake()
+
+    async def carry_again(self, agency: str, number: int) -> Outcome | None:
+        """Carry an event of an agency's inbox once more, by the carrier that brought it the first time
+        and under the same id, also where the agency is disabled; in turn with its referral's other
+        events. What had been given up and arrives is a dead letter no longer. None: the agency is sent
+        nothing, or has no such number. Raises what the database raises."""
+        lane = self._lanes.get(agency)
+        return None if lane is None else await lane.carry_again(number)
+
+    async def _noted(self, noted: Noted) -> None:
+        for agency in noted.disabled:
+            log("endpoint_disabled", agency=agency)
+            self._lanes[agency].disabled = True
+        for agency in noted.enabled:
+            log("endpoint_enabled", agency=agency)
+            self._lanes[agency].disabled = False
+            self._lanes[agency].wake()
+        if noted.entries:
+            await self._after(noted)
+
+    async def _clean_up(self) -> None:
+        while True:
+            for agency in self._lanes:
+                after: int | None = 0
+                while after is not None:
+                    after = await self._patiently(self._queue.clean_up, agency, after)
+            await asyncio.sleep(_CLEAN_UP_EVERY)
+
+    @staticmethod
+    async def _patiently(work: Callable[..., T], *args: object) -> T:
+        while True:
+            try:
+                return await asyncio.to_thread(work, *args)
+            except sa.exc.DBAPIError:
+                log("tending_deliveries_failed", fault=True)
+                await asyncio.sleep(1.0)

@@ -1,0 +1,219 @@
+"""One agency's way (配送路): its events, those of one referral one after the other, several referrals at
+once. Each agency has a lane of its own with a bound of its own, so a slow one delays nobody else.
+
+An agency that does not answer is *away*: then only what was tried before is tried again, by the ward's
+schedule, and now and then one new event. As soon as anything arrives, all that waited goes.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections import deque
+from functools import partial
+from itertools import groupby
+
+import sqlalchemy as sa
+
+from runtime.clock import Clock
+from runtime.observability import log
+from schemas.base import JsonObject
+from schemas.deliveries import Undelivered
+from services.delivery.carrier import Carrier, Failed, Outcome
+from services.delivery.noter import Noter
+from services.delivery.notes import Notes, Tried, of_the_way
+from services.delivery.queue import Only, Queue, Waiting
+
+AT_ONCE = 16
+"""Events of one agency that are being carried at the same moment."""
+_TAKEN = 200  # rows of one agency in memory
+_PAUSE = 0.1  # seconds between two looks at the queue: under load several events are found by one
+_GLANCE = 0.5  # seconds between two looks at the clock
+_LOOK_EVERY = 10.0  # seconds; whatever happens, the queue is looked at so often
+_AWAY_AFTER = 5  # referrals in a row whose events could not be brought
+_NEW_ONE_EVERY = 300.0  # seconds between two new events that are tried while an agency is away
+_BACK_AFTER = 60.0  # seconds without an arrival after which the next one means: it is back
+
+
+class Lane:
+    """``disabled``: nothing but tests is sent."""
+
+    def __init__(
+        self,
+        agency: str,
+        carrier: Carrier,
+        queue: Queue,
+        notes: Notes,
+        noter: Noter,
+        clock: Clock,
+    ) -> None:
+        self._agency = agency
+        self._carrier = carrier
+        self._queue = queue
+        self._notes = notes
+        self._noter = noter
+        self._clock = clock
+        self.disabled = False
+        self._woken = asyncio.Event()
+        self._freed = asyncio.Event()
+        self._at_once = asyncio.Semaphore(AT_ONCE)
+        self._numbers: set[int] = set()
+        self._threads: set[str] = set()
+        # Of an agency that was away before we started nothing is known: what arrives first tells.
+        self._failing: set[str] = set()
+        self._away = self._back = self._more = False
+        self._arrived_at = self._new_one_at = float("-inf")
+
+    def wake(self) -> None:
+        """There may be something new; call it in the loop."""
+        self._woken.set()
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._woken.clear()
+                wait = await self._look(tasks)
+                await asyncio.sleep(_PAUSE)
+                await self._rest(wait)
+
+    async def carry_again(self, number: int) -> Outcome | None:
+        """Carry an event of the inbox once more, in turn with the others of its referral, whether or
+        not the agency is disabled. None: there is no such number. Raises what the database raises."""
+        event = await asyncio.to_thread(self._queue.one, self._agency, number)
+        if event is None:
+            return None
+        thread = str(event["subject"])
+        while thread in self._threads:
+            self._freed.clear()
+            await self._freed.wait()
+        self._threads.add(thread)
+        try:
+            async with self._at_once:
+                outcome = await self._carried(event)
+        finally:
+            self._release(thread)
+        if not isinstance(outcome, Failed):
+            await asyncio.to_thread(self._notes.arrived_again, self._agency, number)
+        self._learn(thread, outcome)
+        return outcome
+
+    # -- looking ---------------------------------------------------------------------------------
+
+    async def _look(self, tasks: asyncio.TaskGroup) -> float | None:
+        """Take what is due. Gives the seconds until something is due again; none: nobody knows of
+        anything."""
+        room = _TAKEN - len(self._numbers)
+        if room <= 0:
+            self._more = True
+            return None
+        only, most = self._which(room)
+        try:
+            if self._back:
+                await asyncio.to_thread(self._notes.hurry, self._agency)
+                self._back = False
+            look = await asyncio.to_thread(
+                self._queue.look, self._agency, most, frozenset(self._numbers), only
+            )
+        except sa.exc.DBAPIError:
+            log("looking_for_deliveries_failed", fault=True, agency=self._agency)
+            return _GLANCE
+        for thread, rows in groupby(sorted(look.rows, key=_order), key=lambda row: row.thread):
+            if thread not in self._threads:
+                taken = list(rows)
+                self._threads.add(thread)
+                self._numbers.update(row.number for row in taken)
+                tasks.create_task(self._carry(thread, taken))
+        self._more = look.more
+        if look.next_at is None:
+            return None
+        return max(0.0, (look.next_at - self._clock.now()).total_seconds())
+
+    def _which(self, room: int) -> tuple[Only, int]:
+        if self.disabled:
+            return Only.TESTS, room
+        if not self._away:
+            return Only.ALL, room
+        now = self._clock.ticks()
+        if now - self._new_one_at >= _NEW_ONE_EVERY:
+            self._new_one_at = now
+            return Only.ALL, 1
+        return Only.TRIED, room
+
+    async def _rest(self, wait: float | None) -> None:
+        """Until there is something to do. The clock is asked again and again: it may be set."""
+        due = None if wait is None else self._clock.ticks() + wait
+        until = self._clock.ticks() + _LOOK_EVERY
+        while not self._woken.is_set():
+            now = self._clock.ticks()
+            if now >= until or (due is not None and now >= due):
+                return
+            left = _GLANCE if due is None else min(_GLANCE, max(due - now, 0.01))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await self._woken.wait()
+
+    # -- carrying --------------------------------------------------------------------------------
+
+    async def _carry(self, thread: str, rows: list[Waiting]) -> None:
+        """One referral's events in order; after one that failed the others wait with it."""
+        left = deque(rows)
+        try:
+            while left:
+                row = left[0]
+                async with self._at_once:
+                    outcome = await self._carried(row.event)
+                self._say(row, outcome)
+                self._learn(thread, outcome)
+                written = self._noter.tell(Tried(row, outcome))
+                if isinstance(outcome, Failed):
+                    await written
+                    return
+                left.popleft()
+                written.add_done_callback(partial(self._noted, row.number))
+        finally:
+            self._numbers.difference_update(row.number for row in left)
+            self._release(thread)
+            self._woken.set()
+
+    async def _carried(self, event: JsonObject) -> Outcome:
+        try:
+            return await self._carrier.carry(self._agency, event)
+        except Exception:
+            # Whatever a carrier stumbles over is told of this event alone.
+            log("carrying_failed", fault=True, agency=self._agency, event=event["id"])
+            return Failed(Undelivered.UNREACHABLE)
+
+    def _noted(self, number: int, _: object) -> None:
+        self._numbers.discard(number)
+        if self._more and len(self._numbers) < _TAKEN // 2:
+            self._woken.set()
+
+    def _release(self, thread: str) -> None:
+        self._threads.discard(thread)
+        self._freed.set()
+
+    def _learn(self, thread: str, outcome: Outcome) -> None:
+        now = self._clock.ticks()
+        if isinstance(outcome, Failed):
+            if of_the_way(outcome):
+                self._failing.add(thread)
+                self._away = self._away or len(self._failing) >= _AWAY_AFTER
+            return
+        back = self._away or now - self._arrived_at > _BACK_AFTER
+        self._away = False
+        self._failing.clear()
+        self._arrived_at = now
+        if back:
+            self._back = True
+            self._woken.set()
+
+    def _say(self, row: Waiting, outcome: Outcome) -> None:
+        if isinstance(outcome, Failed):
+            log(
+                "delivery_failed", level=logging.WARNING, agency=self._agency, number=row.number,
+                event=row.event["id"], reason=outcome.reason.value, status=outcome.status,
+                attempts=row.attempts + (not outcome.soon),
+            )  # fmt: skip
+
+
+def _order(row: Waiting) -> tuple[str, int]:
+    return row.thread, row.number
