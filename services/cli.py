@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from partners.commands import conformance
+from partners.commands import conformance, partner
 from partners.csv_files.commands import app as csv_files
 from runtime.clock import ShiftedClock, clock_of
 from runtime.keys import KeyFileError
@@ -220,6 +220,7 @@ def verify(
 app.add_typer(csv_files, name="csv")
 
 
+app.command()(partner)
 app.command()(conformance)
 
 
