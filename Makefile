@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
-.PHONY: help demo up test torture simulate bench bench-clocks schemas lock
+.PHONY: help demo up test torture simulate bench bench-clocks bench-fairness schemas lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ bench: $(READY) ## measure, side by side in one run
 
 bench-clocks: $(READY) ## measure how late clocks strike, idle and under load
 	$(BIN)/python -m benchmarks.lateness
+
+bench-fairness: $(READY) ## measure what others notice while one partner floods the door
+	$(BIN)/python -m benchmarks.fairness
 
 schemas: $(READY) ## write schemas/published/ anew from the types
 	$(BIN)/python -m services.publish

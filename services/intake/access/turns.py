@@ -1,8 +1,9 @@
 """How much one agency may ask (利用の上限), so that one that floods the door holds up nobody else.
 
 Two measures. A rate: a bucket that holds ``burst`` and is filled at ``requests_per_second``; when it is
-empty the answer is 429. And turns: so many of an agency's requests are in work at once; the next wait,
-in order, which the agency notices and nobody else does.
+empty the answer is 429. And turns: so many of an agency's requests are in work at once (``at_once``); the
+next wait, in order, which the agency notices and nobody else does. So the busier the network is, the less
+of it one agency gets.
 """
 
 import asyncio
@@ -16,8 +17,12 @@ from wards.delivery import Limits
 
 WAITING = 64
 """So many of one agency's requests wait for their turn; more are refused."""
-PATIENCE = 2.0
-"""Seconds that one waits. Longer than that, and its answer would come too late to be of use."""
+PATIENCE = 5.0
+"""Seconds that one waits for its turn."""
+LONGEST_TURN = 0.25
+"""Seconds after which a turn is over though the answer is not there: what takes longer waits for
+somebody else (a service that is down), and is no load. Without this an agency could post no more than
+two referrals a second while deciding takes its time."""
 HELD = 0.5
 """Seconds for which a refusal is held back, so that whoever asks again at once, as programs in a loop
 do, asks twice a second on each connection and not as fast as the processor goes."""
@@ -40,6 +45,18 @@ class _Agency:
     due: float = field(default=-math.inf)
     waiting: int = 0
     held: int = 0
+
+
+class _Taken:
+    """A turn, given back once."""
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots: asyncio.Semaphore | None = slots
+
+    def give_back(self) -> None:
+        slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.release()
 
 
 class NoTurn(Exception):
@@ -77,10 +94,13 @@ class Turns:
                 of.waiting -= 1
         else:
             await of.slots.acquire()  # at once
+        taken = _Taken(of.slots)
+        over = asyncio.get_running_loop().call_later(LONGEST_TURN, taken.give_back)
         try:
             yield
         finally:
-            of.slots.release()
+            over.cancel()
+            taken.give_back()
 
     async def hold(self, agency: str) -> None:
         """Before a refusal is answered. Only so many are held: memory is not theirs to fill."""
