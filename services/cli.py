@@ -24,6 +24,7 @@ from runtime.keys import KeyFileError
 from runtime.observability import log, start_logging
 from runtime.settings import Settings, SettingsError
 from services.credentials_cli import app as credentials_app
+from services.delivery.operators import delivery_app, redrive
 from wards.load import WardFileError, bundled_ward, load_ward
 from wards.model import Ward
 
@@ -218,6 +219,8 @@ def verify(
 
 
 app.add_typer(csv_files, name="csv")
+app.command("redrive")(redrive)
+app.add_typer(delivery_app, name="delivery")
 
 
 app.command()(partner)

@@ -248,10 +248,12 @@ class RunningNetwork:
 
         def settled() -> bool:
             head = self.journal_head()
+            carried = self.rows("delivery", "SELECT count(*) FROM journal")[0][0]
             ledger = self.rows("audit", "SELECT count(*) FROM entries")[0][0]
             signed = self.rows("audit", "SELECT max(size) FROM checkpoints")[0][0]
             read = self.rows("delivery", "SELECT number FROM journals_read")
-            return head == ledger == (signed or 0) and (head == 0 or head == read[0][0])
+            whole = head + carried == ledger == (signed or 0)
+            return whole and (head == 0 or head == read[0][0])
 
         eventually(settled, seconds, "the whole journal in ledger and inboxes")
         return self.journal_head()

@@ -38,6 +38,7 @@ from services.delivery.outbox import Outbox
 from services.delivery.peacetime import Peacetime
 from services.delivery.queue import Queue
 from services.delivery.record import Fact, Record
+from services.delivery.redriver import Redriver
 from services.delivery.webhook import SealedSecrets, WebhookCarrier, trusted
 from wards.delivery import ByWebhook
 from wards.model import Ward
@@ -76,6 +77,9 @@ class _Delivery:
         notes = Notes(service.engine, self._guard, ward, steady, self._record)
         self.dispatcher = Dispatcher(
             ward, steady, self._queue, notes, self._carriers(), self._after_noting
+        )
+        self._redriver = Redriver(
+            service.engine, self._guard, ward, steady, self._write, self.dispatcher.carry_again
         )
         self._publisher = Publisher(
             service.bus,
@@ -116,6 +120,7 @@ class _Delivery:
             tasks.create_task(self._publisher.run())
             tasks.create_task(self.dispatcher.run())
             tasks.create_task(self._keep_days())
+            tasks.create_task(self._redriver.run())
             if self._mailer:
                 tasks.create_task(self._mailer.run())
 

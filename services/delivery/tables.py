@@ -119,7 +119,7 @@ tests = sa.Table(
 
 # What is carried once more, as an operator asked. ``state``: asked, running, paused, cancelling, ended,
 # cancelled. ``done_to``: the newest number that it has dealt with. ``failing``: how often the next one
-# has failed in a row (``held_at``, ``held_because``). ``count``: how many there were when it began.
+# has failed in a row (``held_at``, ``held_because``). ``total``: how many there were when it began.
 redrives = sa.Table(
     "redrives",
     metadata,
@@ -135,7 +135,7 @@ redrives = sa.Table(
     sa.Column("asked_at", sa.String(32), nullable=False),
     sa.Column("started_at", sa.String(32)),
     sa.Column("ended_at", sa.String(32)),
-    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
     sa.Column("done_to", sa.Integer, nullable=False),
     sa.Column("delivered", sa.Integer, nullable=False),
     sa.Column("failed", sa.Integer, nullable=False),

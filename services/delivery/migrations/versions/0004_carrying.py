@@ -115,7 +115,7 @@ def upgrade() -> None:
         sa.Column("asked_at", sa.String(length=32), nullable=False),
         sa.Column("started_at", sa.String(length=32)),
         sa.Column("ended_at", sa.String(length=32)),
-        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("done_to", sa.Integer(), nullable=False),
         sa.Column("delivered", sa.Integer(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
