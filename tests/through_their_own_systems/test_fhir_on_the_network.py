@@ -150,7 +150,8 @@ def test_a_receiver_declines_with_a_reason(network: RunningNetwork) -> None:
     referral = response.headers["location"].rpartition("/")[2]
     (told,) = (h for h in hub.reads(referral).body["handoffs"] if h["id"] == offer["id"])
     assert (told["state"], told["reason"], told["said_by"]) == ("declined", "no_capacity", "agency")
-    declines = [i for i in hub.history(referral).body["items"] if "declined" in i["type"]]
+    sender = network.partner("anshin-motofuji")
+    declines = [i for i in sender.history(referral).body["items"] if "declined" in i["type"]]
     assert declines[0]["data"]["opened"] == {"text": "満床です"}
 
 
@@ -224,7 +225,7 @@ def test_what_the_network_refuses_is_told_in_fhirs_places(network: RunningNetwor
     basis = a_new_parcel()
     basis["entry"][2]["resource"]["policyRule"]["coding"][0]["code"] = "E27-1-2"
     told = post(sender, basis).json()["issue"]
-    assert {e for i in told for e in i["expression"]} == {"Bundle.entry[2].resource"}
+    assert {e for i in told for e in i["expression"]} == {"Bundle.entry[2].resource.extension"}
     assert post(sender, a_new_parcel(note=[{"text": "長" * 10_001}])).json()["issue"][0][
         "expression"
     ] == ["Bundle.entry[0].resource.note"]

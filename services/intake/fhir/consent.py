@@ -38,6 +38,9 @@ def read_consent(slip: Slip, parcel: Parcel, root: Resource) -> None:
         return
     consent = parcel.use(consents[0])
     body, path = consent.body, consent.path
+    slip.expect("/consent", path)
+    for field in _WORDS.values():
+        slip.expect(f"/consent/{field}", f"{path}.extension")
     if body.get("status") != "active":
         slip.wrong(
             f"{path}.status", "有効（active）な同意ではありません / the consent is not active"
