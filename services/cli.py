@@ -19,6 +19,7 @@ from rich.console import Console
 
 from partners.commands import conformance, partner
 from partners.csv_files.commands import app as csv_files
+from partners.inbox_commands import app as inbox_app
 from runtime.clock import ShiftedClock, clock_of
 from runtime.keys import KeyFileError
 from runtime.observability import log, start_logging
@@ -221,6 +222,7 @@ def verify(
 app.add_typer(csv_files, name="csv")
 app.command("redrive")(redrive)
 app.add_typer(delivery_app, name="delivery")
+app.add_typer(inbox_app, name="inbox")
 
 
 app.command()(partner)
