@@ -9,6 +9,9 @@ PRODUCERS = ("referral", "delivery")
 REPLY_TO = "Tsunagu-Reply-To"
 """Header of a command: the core subject on which the answer is awaited."""
 
+STATUS = "Tsunagu-Status"
+"""Header of an answer at the door: what HTTP has as its status."""
+
 
 def command(ward: str, action: str) -> str:
     return f"tsunagu.{ward}.command.{action}"
