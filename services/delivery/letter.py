@@ -14,6 +14,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 
+from schemas.deliveries import DeliveryGivenUp
 from schemas.outside import JAPAN
 from schemas.publishing.words import VALUES
 from wards.model import Ward
@@ -57,7 +58,8 @@ class NoAddress(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail: which event it tells to which desk. ``pointless``: it asks for what is over."""
+    """One mail: which event it tells to which desk. ``pointless``: it asks for what is over.
+    ``given_up``: it is about no call but about the carrying of events (``notice``)."""
 
     event: str
     desk: str
@@ -71,6 +73,7 @@ class Mail:
     queued_at: datetime
     attempts: int
     pointless: bool
+    given_up: DeliveryGivenUp | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -110,10 +113,10 @@ def letter(mail: Mail, ward: Ward, sender: str) -> EmailMessage:
         lines += [f"緊急度 / urgency: {urgency_ja} / {urgency}"]
     if not restricted:
         lines += [f"窓口 / desk: {desk.name} / {desk.name_en}"]
-    lines += [f"日時 / at: {_in_japan(mail.occurred_at)}"]
+    lines += [f"日時 / at: {in_japan(mail.occurred_at)}"]
     if mail.due_at is not None:
         until = "解決期限 / resolve by" if mail.happened == _TO_RESOLVE else "応答期限 / answer by"
-        lines += [f"{until}: {_in_japan(mail.due_at)}"]
+        lines += [f"{until}: {in_japan(mail.due_at)}"]
     lines += [
         "",
         "案件の内容はメールに書きません。つなぐで確認してください。",
@@ -121,11 +124,17 @@ def letter(mail: Mail, ward: Ward, sender: str) -> EmailMessage:
         "",
     ]
 
+    subject = f"[つなぐ] {mail.code} {short} {mail.number}"
+    subject = f"{subject} ({urgency_ja})" if urgency_ja else subject
+    return posted(mail, sender, desk.mail, subject, lines)
+
+
+def posted(mail: Mail, sender: str, to: str, subject: str, lines: list[str]) -> EmailMessage:
+    """Put it in an envelope. Raises NoAddress."""
     written = EmailMessage(policy=SMTP)
     written["From"] = sender
-    written["To"] = checked_address(desk.mail)
-    subject = f"[つなぐ] {mail.code} {short} {mail.number}"
-    written["Subject"] = f"{subject} ({urgency_ja})" if urgency_ja else subject
+    written["To"] = checked_address(to)
+    written["Subject"] = subject
     written["Date"] = mail.occurred_at
     # Made from what is told, so that the same mail sent twice (we died before noting the server's
     # answer) can be recognised; and hashed, for a desk's id may say what it is for.
@@ -136,6 +145,6 @@ def letter(mail: Mail, ward: Ward, sender: str) -> EmailMessage:
     return written
 
 
-def _in_japan(moment: datetime) -> str:
+def in_japan(moment: datetime) -> str:
     there = moment.astimezone(JAPAN)
     return f"{there:%Y-%m-%d}({_WEEKDAYS[there.weekday()]}) {there:%H:%M} 日本時間 / JST"

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from runtime.observability import log
 from runtime.settings import Settings, SettingsError
 from services.delivery.letter import Mail, NoAddress, checked_address, letter
+from services.delivery.notice import notice
 from services.delivery.outbox import Outbox
 from wards.model import Ward
 
@@ -172,7 +173,11 @@ class Mailer:
 
     async def _try(self, mail: Mail) -> None:
         try:
-            written = letter(mail, self._ward, self._server.sender)
+            sender = self._server.sender
+            if mail.given_up is None:
+                written = letter(mail, self._ward, sender)
+            else:
+                written = notice(mail, mail.given_up, self._ward, sender)
             await self._send(written)
         except NoAddress as fault:
             await self._noted(self._outbox.give_up, mail, str(fault))

@@ -19,9 +19,11 @@ from runtime.clock import Clock, utc_text
 from runtime.database import insert_new, reading, writing
 from runtime.reading import Entry
 from schemas import events as e
-from schemas.journal import JournalEntry
+from schemas.deliveries import DeliveryGivenUp
+from schemas.journal import AnyEntry, DeliveryEntry, JournalEntry
 from services.delivery import tables as t
 from services.delivery.letter import DEMANDS, HAPPENED, SETTLED, Mail
+from services.delivery.notice import recipients
 from wards.model import Ward
 
 RETRY_AFTER = (
@@ -32,6 +34,7 @@ RETRY_AFTER = (
 )
 """After the first failure, the second, …; the last one again and again."""
 GIVE_UP_AFTER = timedelta(days=3)
+_GIVEN_UP = "delivery_given_up"
 KEEP = timedelta(days=30)
 """How long what is done is kept, to be counted."""
 
@@ -73,6 +76,7 @@ class Outbox:
             if isinstance(entry.event, e.ReferralSubmitted)
         ]
         insert_new(connection, t.referrals, referrals)
+        self._take_in_given_up(connection, entries)
         for entry in told:
             match entry.event:
                 case e.EscalationRaised() | e.EscalationPassedOn() as called:
@@ -84,6 +88,15 @@ class Outbox:
                 case e.EscalationResolved() as resolved:
                     desks = self._desks_called(connection, str(resolved.escalation))
                     self._note(connection, entry, str(resolved.escalation), desks, None)
+
+    def _take_in_given_up(self, connection: Connection, entries: list[Entry]) -> None:
+        """An agency that could not be reached, and the core centre, are told so once."""
+        for entry in entries:
+            if entry.value["event"]["type"] == _GIVEN_UP:
+                told = DeliveryEntry.from_json(entry.body)
+                if isinstance(told.event, DeliveryGivenUp):
+                    to = list(recipients(told.event, self._ward))
+                    self._note(connection, told, str(told.id), to, None)
 
     def _called(
         self,
@@ -106,18 +119,21 @@ class Outbox:
             return
         insert_new(connection, t.desks_called, [{"escalation": escalation, "desk": call.desk}])
         due = call.due.at if call.due else None
-        self._note(connection, entry, escalation, [call.desk], due)
+        self._note(connection, entry, escalation, self._with_mail([call.desk]), due)
 
-    @staticmethod
-    def _desks_called(connection: Connection, escalation: str) -> list[str]:
+    def _desks_called(self, connection: Connection, escalation: str) -> list[str]:
         d = t.desks_called
         query = sa.select(d.c.desk).where(d.c.escalation == escalation).order_by(d.c.desk)
-        return list(connection.execute(query).scalars())
+        return self._with_mail(connection.execute(query).scalars())
+
+    def _with_mail(self, desks: Iterable[str]) -> list[str]:
+        found = ((desk_id, self._ward.desk(desk_id)) for desk_id in desks)
+        return [desk_id for desk_id, desk in found if desk is not None and desk.mail is not None]
 
     def _note(
         self,
         connection: Connection,
-        entry: JournalEntry,
+        entry: AnyEntry,
         escalation: str,
         desks: Iterable[str],
         due: datetime | None,
@@ -125,11 +141,6 @@ class Outbox:
         now = self._clock.now()
         if not self._sends:
             return
-        desks = [
-            desk_id
-            for desk_id in desks
-            if (desk := self._ward.desk(desk_id)) is not None and desk.mail is not None
-        ]
         if now - entry.occurred_at > GIVE_UP_AFTER:
             # A journal that is read anew after long must not ring every desk with what is over; a
             # call that is still open is passed on again and again.
@@ -174,10 +185,11 @@ class Outbox:
         query = (
             sa.select(
                 m, c.c.code, c.c.restricted, c.c.referral, r.c.number.label("name"), r.c.urgency,
-                pointless.label("pointless"),
+                pointless.label("pointless"), t.events.c.body,
             )
-            .join_from(m, c, m.c.escalation == c.c.escalation)
+            .outerjoin_from(m, c, m.c.escalation == c.c.escalation)
             .outerjoin(r, c.c.referral == r.c.id)
+            .outerjoin(t.events, (m.c.happened == _GIVEN_UP) & (m.c.event == t.events.c.id))
             .where(
                 m.c.next_at.is_not(None),
                 (m.c.next_at <= utc_text(now))
@@ -196,15 +208,16 @@ class Outbox:
                 event=row.event,
                 desk=row.desk,
                 happened=row.happened,
-                code=row.code,
-                restricted=row.restricted,
-                number=row.name or row.referral,
+                code=row.code or "",
+                restricted=bool(row.restricted),
+                number=row.name or row.referral or "",
                 urgency=row.urgency,
                 occurred_at=datetime.fromisoformat(row.occurred_at),
                 due_at=datetime.fromisoformat(row.due_at) if row.due_at else None,
                 queued_at=datetime.fromisoformat(row.queued_at),
                 attempts=row.attempts,
                 pointless=row.pointless,
+                given_up=_given_up(row.body),
             )
             for row in rows
         ]
@@ -293,3 +306,10 @@ class Outbox:
             "mails_superseded": over,
             "mails_given_up": every - waiting - sent - over,
         }
+
+
+def _given_up(body: str | None) -> DeliveryGivenUp | None:
+    if body is None:
+        return None
+    event = DeliveryEntry.from_json(body).event
+    return event if isinstance(event, DeliveryGivenUp) else None
