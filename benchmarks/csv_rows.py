@@ -4,7 +4,9 @@ own with the ward's own limits: how long all-or-nothing takes to say no, and how
 
 import argparse
 import json
+import os
 import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -19,8 +21,9 @@ AGENCY = "anshin-otsuka"
 def timed(network: RunningNetwork, *arguments: object) -> tuple[float, str]:
     began = time.perf_counter()
     done = subprocess.run(
-        [".venv/bin/tsunagu", "csv", *map(str, arguments), "--agency", AGENCY],
-        env=network.settings.environment(), capture_output=True, text=True, check=False,
+        [sys.executable, "-m", "services.cli", "csv", *map(str, arguments), "--agency", AGENCY],
+        env={**os.environ, **network.settings.environment()}, capture_output=True,
+        text=True, check=False,
     )  # fmt: skip
     took = time.perf_counter() - began
     return took, (done.stdout + done.stderr).splitlines()[0]
