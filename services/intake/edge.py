@@ -56,9 +56,12 @@ class Edge:
         self.access = access
         self.metrics = metrics
         self._turns = turns
+        self.scopes: dict[str, Scope] = {}
+        """What each call that it was asked to make a handler for needs."""
 
     def posting(self, path: str, name: str, scope: Scope, act: Act) -> HTTPRouteHandler:
         """``name``: the call's ``operationId``, also its label in the metrics."""
+        self.scopes[name] = scope
 
         @post(path, name=name, status_code=200)
         async def handler(request: Http) -> Response[bytes]:
@@ -69,6 +72,7 @@ class Edge:
     def uploading(self, path: str, name: str, scope: Scope, act: Act) -> HTTPRouteHandler:
         """A POST whose body is a file, as large as ``act`` lets it be. On a slow line that takes
         minutes, so it holds none of its agency's turns; ``act`` says how many there may be."""
+        self.scopes[name] = scope
 
         @post(path, name=name, status_code=200, request_max_body_size=None)
         async def handler(request: Http) -> Response[bytes]:
@@ -79,6 +83,8 @@ class Edge:
         return handler
 
     def getting(self, path: str, name: str, scope: Scope, act: Act) -> HTTPRouteHandler:
+        self.scopes[name] = scope
+
         @get(path, name=name)
         async def handler(request: Http) -> Response[bytes]:
             return await self._as_agency(request, name, scope, act)

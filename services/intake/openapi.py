@@ -22,6 +22,7 @@ from schemas.partner import (
 from schemas.problems import ProblemCode
 from schemas.publishing.json_schema import component_schemas
 from schemas.publishing.messages import GIVEN, HAPPENED, SENT
+from services.intake.access.openapi import ANY_WAY, SCHEMES, with_scopes
 from services.intake.asked import STATES
 from services.intake.attachments.openapi import operations as attaching
 from services.intake.calls import CALLS
@@ -65,7 +66,7 @@ _DECIDED = (_P.NOT_INVOLVED, _P.UNKNOWN_AGENCY, *(code for c in CALLS for code i
 def openapi_document() -> JsonObject:
     """The whole contract, in the order in which people read it."""
     paths: dict[str, JsonObject] = {}
-    for path, method, operation in (
+    operations = (
         *_changing(),
         *checks(),
         *proofs(),
@@ -73,7 +74,8 @@ def openapi_document() -> JsonObject:
         *_reading(),
         *fhir_operations(),
         *_open(),
-    ):
+    )
+    for path, method, operation in with_scopes(operations):
         paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.0",
@@ -84,7 +86,7 @@ def openapi_document() -> JsonObject:
             "description": _INTRODUCTION,
         },
         "servers": [{"url": "/", "description": "この窓口 / this network"}],
-        "security": [{"agencyKey": []}],
+        "security": ANY_WAY,
         "tags": [
             {"name": "refer", "description": "つなぐ・答える / Refer and answer"},
             {"name": "read", "description": "見る / Read"},
@@ -98,13 +100,7 @@ def openapi_document() -> JsonObject:
                 "ProblemCode": problem_code(),
             },
             "examples": all_examples(),
-            "securitySchemes": {
-                "agencyKey": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "機関の鍵 / the agency's key",
-                }
-            },
+            "securitySchemes": SCHEMES,
         },
     }
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from schemas.codes import Scope
 from schemas.partner import HandoffOffer, ReferralSubmission
 from schemas.problems import MEANINGS, ProblemCode
 from schemas.publishing.words import VALUES
@@ -106,6 +107,33 @@ def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
     }
     documented = {(re.sub(r"{[^}]*}", "{}", o["path"]), o["method"]) for o in OPERATIONS.values()}
     assert served == documented
+
+
+def test_each_call_names_the_scope_that_it_needs() -> None:
+    nothing: Any = None
+    edge = Edge(nothing, Metrics())
+    counter = Counter(nothing, nothing, nothing, nothing)
+    Api(edge, counter, nothing, nothing, openapi=b"", docs=b"").handlers()
+    Checking(edge, nothing).handlers()
+    Attachments(edge, nothing).handlers()
+    told = {}
+    for name, operation in OPERATIONS.items():
+        if operation.get("security") == []:
+            continue
+        by_key, by_token, by_certificate = operation["security"]
+        assert (by_key, by_certificate) == ({"agencyKey": []}, {"certificate": []})
+        (told[name],) = by_token["oauth2"]
+        refused = operation["responses"]["403"]
+        assert "insufficient_scope" in refused["description"], name
+        assert f"scope {told[name]}," in refused["description"], name
+    of_fhir = {name: scope for name, scope in told.items() if name.startswith("fhir_")}
+    assert {n: s for n, s in told.items() if n not in of_fhir} == edge.scopes
+    assert {s: n for n, s in of_fhir.items() if s != "read"} == {
+        "post": "fhir_submit", "answer": "fhir_update_task",
+    }  # fmt: skip
+    flow = DOCUMENT["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"]
+    assert flow["tokenUrl"] == "/oauth2/token"
+    assert list(flow["scopes"]) == [scope.value for scope in Scope]
 
 
 def test_only_what_tells_how_it_runs_is_open() -> None:
