@@ -2,13 +2,16 @@
 
 import hashlib
 import json
+import os
+import subprocess
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from schemas.codes import MediaType
-from tests.network import RunningNetwork, verified
+from tests.network import REPOSITORY, RunningNetwork, verified
 from tests.partners import Partner, a_referral
 from tests.through_their_own_systems.files import (
     LIMIT,
@@ -350,3 +353,23 @@ def test_the_fifty_first_file_of_a_referral_is_refused(
     answer = attach(sender, sent, png(), "image/png")
     assert (answer.status_code, code(answer)) == (422, "invalid_request")
     assert stored(network) == before
+
+
+def test_the_example_of_the_partners_document_does_what_it_says(
+    network: RunningNetwork, agency: Agency, sent: str, tmp_path: Path
+) -> None:
+    document = (REPOSITORY / "docs/partners.md").read_text("utf-8")
+    section = document.partition("\n## 6 ")[2].partition("\n## 7")[0]
+    script = section.partition("```sh\n")[2].partition("```")[0]
+    (tmp_path / "letter.pdf").write_bytes(pdf(4000))
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        env={
+            "PATH": os.environ["PATH"], "TSUNAGU": network.url, "REF": sent,
+            "KEY": agency("anshin-motofuji").key, "FILE": str(tmp_path / "letter.pdf"),
+        },
+        cwd=tmp_path, capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "copy.pdf").read_bytes() == pdf(4000)
+    assert agency("core").reads(sent).body["attachments"][0]["name"] == "紹介状.pdf"

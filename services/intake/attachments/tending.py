@@ -27,6 +27,9 @@ from services.intake.key_store import KeyStoreFailed
 AGAIN = 2.0
 """Seconds until what could not be done is tried again: scanning, sweeping."""
 
+REFUSED_AGAIN = 600.0
+"""Seconds until a file of which the scanner said nothing is shown to it again."""
+
 SWEEP_EVERY = 60.0
 """Seconds."""
 
@@ -50,6 +53,7 @@ class Tending:
         self._clock = clock
         self._scanner = scanner
         self._reachable = True
+        self._put_off: dict[str, float] = {}
 
     @asynccontextmanager
     async def going_on(self) -> AsyncIterator[None]:
@@ -98,8 +102,17 @@ class Tending:
 
     async def scan(self) -> None:
         """Every file that no scanner has seen, the oldest first. One of which the scanner says
-        nothing holds up no other."""
-        for kept in await asyncio.to_thread(self._keeper.records.unscanned):
+        nothing holds up no other, and is shown to it again a while later."""
+        unscanned = await asyncio.to_thread(self._keeper.records.unscanned)
+        now = self._clock.ticks()
+        self._put_off = {
+            kept.ciphertext_sha256: until
+            for kept in unscanned
+            if (until := self._put_off.get(kept.ciphertext_sha256, now)) > now
+        }
+        for kept in unscanned:
+            if kept.ciphertext_sha256 in self._put_off:
+                continue
             try:
                 await self._scan(kept)
             except ScannerFailed as error:
@@ -107,15 +120,10 @@ class Tending:
                     log("scanner_lost", level=logging.WARNING, why=str(error))
                 self._reachable = False
                 return
-            except (ScanRefused, NotKept, Damaged, StoreFailed, KeyStoreFailed) as error:
-                why = type(error).__name__
-                attachment = str(kept.attachment)
-                log(
-                    "attachment_not_scanned",
-                    level=logging.WARNING,
-                    attachment=attachment,
-                    why=why,
-                )
+            except (ScanRefused, NotKept, Damaged) as error:
+                why, attachment = type(error).__name__, str(kept.attachment)
+                log("attachment_not_scanned", level=logging.WARNING, attachment=attachment, why=why)
+                self._put_off[kept.ciphertext_sha256] = self._clock.ticks() + REFUSED_AGAIN
         for kept in await asyncio.to_thread(self._keeper.records.infected):
             await self._keeper.destroy(kept)
 
