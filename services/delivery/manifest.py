@@ -17,7 +17,13 @@ from runtime.clock import Clock, utc_text
 from runtime.database import reading
 from runtime.ids import new_id
 from runtime.reading import Entry
-from runtime.signed_note import Checkpoint, sign_checkpoint
+from runtime.signed_note import (
+    Checkpoint,
+    NoteError,
+    VerifierKey,
+    open_checkpoint,
+    sign_checkpoint,
+)
 from schemas import queries as q
 from schemas.base import NETWORK, JsonObject
 from schemas.deliveries import ManifestSigned
@@ -121,7 +127,12 @@ class Manifests:
 
     def _signed_by_the_newest(self, row: sa.Row[Any]) -> bool:
         """A key that came since is to be on the note that is given out."""
-        return self._keys.all()[0].since <= _moment(row.signed_at)
+        key = VerifierKey(inbox_origin(self._ward.code, row.agency), self._keys.all()[0].public)
+        try:
+            open_checkpoint(row.note, key)
+        except NoteError:
+            return False
+        return True
 
     def _document(self, row: sa.Row[Any]) -> JsonObject:
         keys = [key.vkey(self._ward.code, row.agency) for key in self._keys.all()]
