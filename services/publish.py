@@ -1,5 +1,5 @@
 """``python -m services.publish``: writes the contract to ``schemas/published`` and the client made from
-it to ``partners/client``; ``--check`` compares.
+it to ``partners/client``, and the tables of ``docs/partners.md``; ``--check`` compares.
 
 Here and not in ``schemas``, because the contract is also what intake offers over HTTP and what every
 producer of a journal answers, and ``schemas`` knows neither.
@@ -13,11 +13,13 @@ from pathlib import Path
 
 import partners
 import schemas
+from partners.publishing import DOCUMENT, document
 from runtime.journal import JournalAgain, JournalHead
 from schemas.base import JsonObject
 from schemas.publishing.asyncapi import QUESTIONS, Question, asyncapi_document
 from schemas.publishing.json_schema import message_schema
 from schemas.publishing.messages import MESSAGES, Message
+from schemas.publishing.nats_accounts import nats_accounts
 from schemas.publishing.python_client import python_client
 from schemas.subjects import PRODUCERS
 from services.intake.openapi import openapi_document
@@ -25,6 +27,7 @@ from services.intake.openapi import openapi_document
 PUBLISHED = Path(schemas.__file__).with_name("published")
 CLIENT = Path(partners.__file__).with_name("client")
 READERS = ("delivery", "audit")
+ACCOUNTS = Path(schemas.__file__).parents[1] / "deploy" / "nats" / "accounts.conf"
 ALL_MESSAGES = (*MESSAGES, Message(JournalHead), Message(JournalAgain))
 ALL_QUESTIONS = (
     *QUESTIONS,
@@ -87,15 +90,24 @@ def client_differences(folder: Path = CLIENT) -> list[str]:
     )
 
 
+def accounts_differ() -> bool:
+    return not ACCOUNTS.exists() or ACCOUNTS.read_text("utf-8") != nats_accounts()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if outdated")
     changed = [f"schemas/published/{name}" for name in differences()]
     changed += [f"partners/client/{name}" for name in client_differences()]
+    told = DOCUMENT.read_text(encoding="utf-8")
+    changed += ["docs/partners.md"] if document(told) != told else []
+    changed += ["deploy/nats/accounts.conf"] if accounts_differ() else []
     if not parser.parse_args().check:
         write()
+        ACCOUNTS.write_text(nats_accounts(), "utf-8")
         for name, text in client().items():
             (CLIENT / name).write_bytes(text)
+        DOCUMENT.write_text(document(told), encoding="utf-8")
         print(f"{len(files())} files in schemas/published, two in partners/client", end="")
         print(f"; {len(changed)} changed")
         return 0
