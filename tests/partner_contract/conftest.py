@@ -6,11 +6,14 @@ import pytest
 
 from tests.network import RunningNetwork, running_network
 from tests.partners import Partner
+from tests.wards import without_limits
 
 
 @pytest.fixture(scope="session")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
-    with running_network(tmp_path_factory.mktemp("network")) as running:
+    # How much one agency may ask is another promise: tests/through_their_own_systems/test_limits.py.
+    home = tmp_path_factory.mktemp("network")
+    with running_network(home, ward=without_limits(home)) as running:
         yield running
 
 

@@ -103,7 +103,7 @@ def test_a_ruling_that_is_remembered_settles_the_next_address_of_that_block(
 def test_only_the_core_centre_rules_and_only_among_the_candidates(partner: Agency) -> None:
     sent = partner("anshin-tomisaka").posts(a_referral().by_address("文京区小日向四丁目1番1号"))
     refused = partner("anshin-tomisaka").rules(sent.id, "otsuka")
-    assert (refused.status, refused.code) == (403, "not_involved")
+    assert (refused.status, refused.code) == (403, "insufficient_scope")
     elsewhere = partner("core").rules(sent.id, "motofuji")
     assert (elsewhere.status, elsewhere.pointers) == (422, ["/district"])
 

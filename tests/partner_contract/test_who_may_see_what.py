@@ -55,7 +55,7 @@ def test_an_auditor_reads_every_history_without_personal_data_and_changes_nothin
         auditor.offers(declined, "sample-home"),
         auditor.posts(a_referral()),
     ):
-        assert (refused.status, refused.code) == (403, "not_involved")
+        assert (refused.status, refused.code) == (403, "insufficient_scope")
 
 
 def test_what_is_not_yours_and_what_does_not_exist_look_the_same(

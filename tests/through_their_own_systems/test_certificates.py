@@ -143,7 +143,7 @@ GARBAGE: dict[str, tuple[tuple[str, str], ...]] = {
     "not base64": (("client-cert", ":!!!!:"),),
     "not a certificate": (("client-cert", f":{base64.b64encode(b'x' * 99).decode()}:"),),
     "bare base64": (("client-cert", base64.b64encode(der(HUBS[0])).decode()),),
-    "two colons": (("client-cert", "::"),),
+    "one colon": (("client-cert", ":"),),
     "PEM of garbage": (("client-cert", quote("-----BEGIN CERTIFICATE-----\nx\n")),),
     "too long": (("client-cert", f":{'A' * 20_000}:"),),
     "a name instead": (("client-cert", HUB),),
@@ -158,11 +158,12 @@ def test_what_is_no_certificate_is_nobody_even_beside_a_key(
     assert at_proxy(*headers, ("authorization", "Bearer their-key")) == 401
 
 
+@pytest.mark.parametrize("empty", ["", "::"])
 def test_an_empty_header_means_that_there_was_no_certificate(
-    at_proxy: Callable[..., str | int],
+    at_proxy: Callable[..., str | int], empty: str
 ) -> None:
-    assert at_proxy(("client-cert", "")) == 401
-    assert at_proxy(("client-cert", ""), ("authorization", "Bearer their-key")) == HUB
+    assert at_proxy(("client-cert", empty)) == 401
+    assert at_proxy(("client-cert", empty), ("authorization", "Bearer their-key")) == HUB
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ def _of_connection(request: Http) -> bytes | None:
 
 def _of_header(request: Http) -> bytes | None:
     given = request.headers.getall(HEADER, [])
-    if not given or given == [""]:  # a proxy may say that there was none
+    if not given or given in ([""], ["::"]):  # a proxy may say that there was none
         return None
     if len(given) > 1 or len(given[0]) > _LONGEST:
         raise BadCertificate("more than one certificate")

@@ -54,5 +54,6 @@ def addresses(settings: Settings) -> tuple[str, ...]:
     if settings.public_url:
         return (settings.public_url.rstrip("/"),)
     scheme = "https" if settings.tls_certificate else "http"
-    hosts = dict.fromkeys((settings.host, "127.0.0.1", "localhost"))
+    own = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
+    hosts = dict.fromkeys((own, "127.0.0.1", "localhost"))
     return tuple(f"{scheme}://{host}:{settings.port}" for host in hosts)
