@@ -22,7 +22,8 @@ RUN python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir /whee
 FROM python:3.11.14-slim-bookworm
 # Volumes mounted here take this owner.
 RUN useradd --system --uid 10001 --home-dir /var/lib/tsunagu --shell /usr/sbin/nologin tsunagu \
- && install --directory --owner tsunagu --group tsunagu --mode 0700 /var/lib/tsunagu
+ && install --directory --owner tsunagu --group tsunagu --mode 0700 /var/lib/tsunagu \
+ && install --directory --owner tsunagu --group tsunagu --mode 0755 /var/lib/tsunagu-public
 COPY --from=build /opt/tsunagu /opt/tsunagu
 COPY --chmod=755 deploy/entrypoint.sh deploy/healthcheck.py /usr/local/lib/tsunagu/
 ENV PATH="/opt/tsunagu/bin:${PATH}" \

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,13 @@ from typing import Any
 
 import yaml
 
+from runtime.nats_issuer import KEY_FILE, Issuer
 from runtime.nats_server import find_server, free_port
+from schemas import logins
 
 ROOT = Path(__file__).parents[2]
 PASSWORD = "1234e5-begins-with-digits"
+LOGINS = ("cluster", *(login.name for login in logins.LOGINS))
 NODES = ("nats-1", "nats-2", "nats-3")
 
 Compose = dict[str, Any]
@@ -41,7 +45,8 @@ class Cluster:
 
     processes: dict[str, subprocess.Popen[bytes]]
     client_ports: dict[str, int]
-    password_file: Path
+    secrets: Path
+    issuer: Issuer
 
     @property
     def urls(self) -> str:
@@ -55,15 +60,20 @@ class Cluster:
 
 @contextlib.contextmanager
 def cluster(folder: Path) -> Iterator[Cluster]:
-    password_file = folder / "nats_password"
-    password_file.write_text(PASSWORD)
+    """``folder`` is where compose.yaml has its secrets, too."""
+    for login in LOGINS:
+        (folder / f"nats_{login}").write_text(f"{PASSWORD}-{login}")
+    # Intake's own, which it finds in its home (``service``); it writes the public half.
+    issuer = Issuer(folder / KEY_FILE)
+    (folder / "nats_issuer").write_text(f"{issuer.public}\n")
+    shutil.copy(ROOT / "deploy/nats/accounts.conf", folder)
     clients = {node: free_port() for node in NODES}
     routes = {node: free_port() for node in NODES}
     monitors = {node: free_port() for node in NODES}
     given = compose()["services"]["nats-1"]["environment"]["NATS_NODES"]
     for node in NODES:
         given = given.replace(f"{node}:6222", f"127.0.0.1:{routes[node]}")
-    running = Cluster({}, clients, password_file)
+    running = Cluster({}, clients, folder, issuer)
     try:
         for node in NODES:
             (folder / node).mkdir()
@@ -79,7 +89,8 @@ def cluster(folder: Path) -> Iterator[Cluster]:
                 text = text.replace(there, here)
             configuration.write_text(text)
             start = (ROOT / "deploy/nats/start.sh").read_text()
-            start = start.replace("/run/secrets/nats_password", str(password_file))
+            start = start.replace("/run/secrets", str(folder))
+            start = start.replace("/etc/nats/issuer", str(folder))
             start = start.replace("/etc/nats/nats.conf", str(configuration))
             with open(folder / f"{node}.log", "wb") as log:
                 running.processes[node] = subprocess.Popen(
@@ -188,16 +199,29 @@ def service(name: str, folder: Path, nodes: Cluster, socket: Path) -> Iterator[S
     secrets = {s["target"]: s["source"] for s in shape["secrets"] if isinstance(s, dict)}
     home = folder / name
     home.mkdir()
+    if "TSUNAGU_NATS_ISSUER_FILE" in shape["environment"]:
+        (home / "home" / "keys").mkdir(parents=True)
+        shutil.copy(nodes.secrets / KEY_FILE, home / "home" / "keys")
+    # No other secret than those that the container is given.
+    given = folder / f"{name}-secrets"
+    given.mkdir()
+    for secret in shape["secrets"]:
+        if isinstance(secret, str):
+            shutil.copy(nodes.secrets / secret, given)
     here = {
         "TSUNAGU_HOME": str(home / "home"),
         "TSUNAGU_WARD": str(ROOT / "wards/bunkyo.toml"),
         "TSUNAGU_NATS_URL": nodes.urls,
-        "TSUNAGU_NATS_PASSWORD_FILE": str(nodes.password_file),
+        "TSUNAGU_NATS_LOGINS": str(given),
+        "TSUNAGU_NATS_ISSUER_FILE": str(home / "nats_issuer"),
         "TSUNAGU_HOST": "127.0.0.1",
         "TSUNAGU_PORT": str(free_port()),
         "PGPASSFILE": str(home / "pgpass"),
     }
-    environment = {key: here.get(key, value) for key, value in shape["environment"].items()}
+    environment = {
+        key: here.get(key, re.sub(r"\$\{\w+:-(.*)\}", r"\1", value))
+        for key, value in shape["environment"].items()
+    }
     database = environment["TSUNAGU_DATABASE"]
     environment["TSUNAGU_DATABASE"] = database.replace("@postgres/", "@/") + f"?host={socket}"
     environment["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"

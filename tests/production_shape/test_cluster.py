@@ -22,21 +22,15 @@ def test_a_command_acknowledged_by_the_cluster_outlives_any_one_node(tmp_path: P
 
 
 async def _outlives(nodes: Cluster) -> None:
-    bus = Bus(
-        Settings(
-            nats_url=nodes.urls,
-            nats_user="tsunagu",
-            nats_password_file=nodes.password_file,
-            replicas=3,
-        ),
-        "test",
-    )
+    settings = Settings(nats_url=nodes.urls, nats_logins=nodes.secrets, replicas=3)
+    bus, intake = Bus(settings, "referral"), Bus(settings, "intake")
     await bus.connect()
+    await intake.connect()
     commands = commands_stream("COMMANDS", "tsunagu.*.command.>", 3)
     before, after = "tsunagu.131059.command.before", "tsunagu.131059.command.after"
     try:
         await _in_the_end(lambda: ensure_stream(bus.js, commands))
-        await _in_the_end(lambda: bus.publish(before, b"{}", {"Nats-Msg-Id": before}))
+        await _in_the_end(lambda: intake.publish(before, b"{}", {"Nats-Msg-Id": before}))
         stream = await _in_the_end(lambda: bus.js.stream_info("COMMANDS"))
         assert stream.config.num_replicas == 3
         assert stream.cluster is not None
@@ -44,13 +38,14 @@ async def _outlives(nodes: Cluster) -> None:
         assert len(stream.cluster.replicas or []) == 2
 
         nodes.kill(stream.cluster.leader)
-        await _in_the_end(lambda: bus.publish(after, b"{}", {"Nats-Msg-Id": after}))
+        await _in_the_end(lambda: intake.publish(after, b"{}", {"Nats-Msg-Id": after}))
         stream = await _in_the_end(lambda: bus.js.stream_info("COMMANDS"))
         assert stream.state.messages >= 2
         kept = await _in_the_end(lambda: bus.js.get_last_msg("COMMANDS", before))
         assert kept.data == b"{}"
     finally:
         await bus.close()
+        await intake.close()
 
 
 async def _in_the_end(act: Callable[[], Awaitable[T]]) -> T:

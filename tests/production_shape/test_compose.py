@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from runtime.nats_issuer import Issuer
 from runtime.nats_server import find_server, write_configuration
 from runtime.settings import Settings
-from tests.production_shape.shape import NODES, ROOT, compose, services_with_an_app
+from schemas import logins
+from services.publish import accounts_differ
+from tests.production_shape.shape import LOGINS, NODES, ROOT, compose, services_with_an_app
 
 SHAPE = compose()
 SERVICES: dict[str, dict[str, Any]] = SHAPE["services"]
@@ -81,7 +85,13 @@ def test_no_two_containers_share_a_volume_or_a_database_password() -> None:
         for service in SERVICES.values()
         for volume in service.get("volumes", ())
     ]
-    assert len(mounted) == len(set(mounted))
+    # But for the public half of a key, which only intake may write.
+    shared = [volume for volume in mounted if mounted.count(volume) > 1]
+    assert set(shared) == {"nats-issuer"}
+    readers = [s for n, s in SERVICES.items() if n != "intake"]
+    for service in readers:
+        for volume in service.get("volumes", ()):
+            assert not volume.startswith("nats-issuer:") or volume.endswith(":ro")
     passwords = [
         secret["source"]
         for service in OURS.values()
@@ -138,7 +148,7 @@ def test_the_cluster_is_three_nodes_that_know_one_another() -> None:
 
 
 def test_the_nodes_are_set_as_the_embedded_server_is(tmp_path: Path) -> None:
-    ours = write_configuration(tmp_path, 4222, "tsunagu", tmp_path / "password").read_text()
+    ours = write_configuration(tmp_path, 4222, "", {}).read_text()
     theirs = (ROOT / "deploy/nats/nats.conf").read_text()
     for setting in ("max_payload", "sync_interval", "max_file_store"):
         values = [re.search(rf"{setting}: *(\w+)", text) for text in (ours, theirs)]
@@ -148,10 +158,39 @@ def test_the_nodes_are_set_as_the_embedded_server_is(tmp_path: Path) -> None:
     assert "sync_interval: always" in theirs
 
 
-def test_nats_server_itself_finds_the_configuration_valid() -> None:
+def test_each_container_may_log_in_as_itself_only() -> None:
+    given = {
+        name: {s.removeprefix("nats_") for s in service["secrets"] if isinstance(s, str)}
+        for name, service in OURS.items()
+    }
+    assert given["intake"] == {"intake", "door", "warden"}
+    assert given["delivery"] == {"delivery", "carrier"}
+    assert given["referral"] == {"referral"}
+    assert given["audit"] == {"audit"}
+    assert set().union(*given.values()) == {login.name for login in logins.LOGINS}
+    for node in NODES:
+        assert {s.removeprefix("nats_") for s in SERVICES[node]["secrets"]} == set(LOGINS)
+    assert set(LOGINS) == set(_words("deploy/nats/start.sh", r"for login in (.+); do"))
+
+
+def _words(path: str, pattern: str) -> list[str]:
+    found = re.search(pattern, (ROOT / path).read_text())
+    assert found is not None
+    return found[1].split()
+
+
+def test_the_accounts_are_those_of_the_code() -> None:
+    assert not accounts_differ(), "run: python -m services.publish"
+
+
+def test_nats_server_itself_finds_the_configuration_valid(tmp_path: Path) -> None:
     done = subprocess.run(
         [find_server(), "-t", "-c", str(ROOT / "deploy/nats/nats.conf")],
-        env={"NATS_PASSWORD": '"x"', "NATS_ROUTES": '["nats-route://tsunagu:x@nats-1:6222"]'},
+        env={
+            **{f"NATS_{login.upper()}": '"x"' for login in LOGINS},
+            "NATS_ISSUER": f'"{Issuer(tmp_path / "key").public}"',
+            "NATS_ROUTES": '["nats-route://tsunagu:x@nats-1:6222"]',
+        },
         capture_output=True,
         text=True,
     )
@@ -185,3 +224,22 @@ def test_docker_compose_accepts_it() -> None:
         ["docker", "compose", "config", "--quiet"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_scanner_is_added_without_loosening_anything() -> None:
+    shape = yaml.safe_load((ROOT / "deploy/clamd.yaml").read_text("utf-8"))
+    intake, clamd = shape["services"].pop("intake"), shape["services"].pop("clamd")
+    assert not shape["services"]
+    settings = Settings.from_environment({**OURS["intake"]["environment"], **intake["environment"]})
+    assert settings.clamd == "clamd:3310"
+    assert re.search(r":\d+\.\d+", clamd["image"])
+    assert clamd["user"] != "root"
+    assert clamd["cap_drop"] == ["ALL"]
+    assert clamd["security_opt"] == ["no-new-privileges:true"]
+    assert clamd["deploy"]["resources"]["limits"].keys() == {"cpus", "memory"}
+    assert "ports" not in clamd
+    # It reaches intake and the signatures, and nothing of what is inside; intake is reached by nobody new.
+    assert set(clamd["networks"]) == shape["networks"].keys() == {"scanner", "signatures"}
+    assert shape["networks"]["scanner"] == {"internal": True}
+    assert intake["networks"] == ["scanner"]
+    assert {v.partition(":")[0] for v in clamd["volumes"]} == shape["volumes"].keys()
