@@ -39,6 +39,7 @@ from services.delivery.peacetime import Peacetime
 from services.delivery.queue import Queue
 from services.delivery.record import Fact, Record
 from services.delivery.redriver import Redriver
+from services.delivery.upkeep import Upkeep
 from services.delivery.webhook import SealedSecrets, WebhookCarrier, trusted
 from wards.delivery import ByWebhook
 from wards.model import Ward
@@ -75,8 +76,9 @@ class _Delivery:
         self._record = Record(ward, clock, self._take_in)
         self._credentials = WatchedCredentials(Credentials(service.engine, t.credentials, clock))
         notes = Notes(service.engine, self._guard, ward, steady, self._record)
+        self._upkeep = Upkeep(service.engine, self._guard, ward, steady)
         self.dispatcher = Dispatcher(
-            ward, steady, self._queue, notes, self._carriers(), self._after_noting
+            ward, steady, self._queue, notes, self._upkeep, self._carriers(), self._after_noting
         )
         self._redriver = Redriver(
             service.engine, self._guard, ward, steady, self._write, self.dispatcher.carry_again
@@ -204,7 +206,7 @@ class _Delivery:
         figures: dict[str, float] = {f"read_{name}": n for name, n in self._reader.read.items()}
         figures["dead_letters"] = dead_letters.count(self._engine, t.journals.dead_letters)
         figures |= self._outbox.figures()
-        figures |= self._queue.figures()
+        figures |= self._upkeep.figures()
         return q.ServiceStatus(service=SERVICE, ready=self._reader.whole, figures=figures)
 
 

@@ -19,6 +19,7 @@ from services.delivery.lane import Lane
 from services.delivery.noter import Noter
 from services.delivery.notes import Noted, Notes
 from services.delivery.queue import Queue
+from services.delivery.upkeep import Upkeep
 from wards.model import Ward
 
 T = TypeVar("T")
@@ -36,10 +37,11 @@ class Dispatcher:
         clock: Clock,
         queue: Queue,
         notes: Notes,
+        upkeep: Upkeep,
         carriers: Mapping[str, Carrier],
         after: Callable[[Noted], Awaitable[None]],
     ) -> None:
-        self._queue = queue
+        self._upkeep = upkeep
         self._notes = notes
         self._carriers = carriers
         self._after = after
@@ -52,7 +54,7 @@ class Dispatcher:
 
     async def run(self) -> None:
         try:
-            aside = await self._patiently(self._queue.set_aside)
+            aside = await self._patiently(self._upkeep.set_aside)
             if aside:
                 log("deliveries_set_aside", deliveries=aside)
             for agency in await self._patiently(self._notes.disabled):
@@ -97,7 +99,7 @@ class Dispatcher:
             for agency in self._lanes:
                 after: int | None = 0
                 while after is not None:
-                    after = await self._patiently(self._queue.clean_up, agency, after)
+                    after = await self._patiently(self._upkeep.clean_up, agency, after)
             await asyncio.sleep(_CLEAN_UP_EVERY)
 
     @staticmethod

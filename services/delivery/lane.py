@@ -71,9 +71,9 @@ class Lane:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._woken.clear()
-                wait = await self._look(tasks)
+                due = await self._look(tasks)
                 await asyncio.sleep(_PAUSE)
-                await self._rest(wait)
+                await self._rest(due)
 
     async def carry_again(self, number: int) -> Outcome | None:
         """Carry an event of the inbox once more, in turn with the others of its referral, whether or
@@ -99,8 +99,9 @@ class Lane:
     # -- looking ---------------------------------------------------------------------------------
 
     async def _look(self, tasks: asyncio.TaskGroup) -> float | None:
-        """Take what is due. Gives the seconds until something is due again; none: nobody knows of
+        """Take what is due. Gives the ticks at which something is due again; none: nobody knows of
         anything."""
+        ticks = self._clock.ticks()
         room = _TAKEN - len(self._numbers)
         if room <= 0:
             self._more = True
@@ -115,7 +116,7 @@ class Lane:
             )
         except sa.exc.DBAPIError:
             log("looking_for_deliveries_failed", fault=True, agency=self._agency)
-            return _GLANCE
+            return ticks + _GLANCE
         for thread, rows in groupby(sorted(look.rows, key=_order), key=lambda row: row.thread):
             if thread not in self._threads:
                 taken = list(rows)
@@ -125,7 +126,7 @@ class Lane:
         self._more = look.more
         if look.next_at is None:
             return None
-        return max(0.0, (look.next_at - self._clock.now()).total_seconds())
+        return ticks + (look.next_at - look.now).total_seconds()
 
     def _which(self, room: int) -> tuple[Only, int]:
         if self.disabled:
@@ -138,9 +139,8 @@ class Lane:
             return Only.ALL, 1
         return Only.TRIED, room
 
-    async def _rest(self, wait: float | None) -> None:
+    async def _rest(self, due: float | None) -> None:
         """Until there is something to do. The clock is asked again and again: it may be set."""
-        due = None if wait is None else self._clock.ticks() + wait
         until = self._clock.ticks() + _LOOK_EVERY
         while not self._woken.is_set():
             now = self._clock.ticks()

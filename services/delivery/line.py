@@ -38,6 +38,7 @@ class Line:
         self._reader = reader
         self._writer = writer
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD)
+        self._left = _READ
 
     @classmethod
     async def to(
@@ -82,27 +83,35 @@ class Line:
         except (h11.RemoteProtocolError, OSError) as fault:
             raise fault if isinstance(fault, Broken) else Broken(early=early) from None
 
-    async def ends_well(self) -> bool:
-        """Read what is left of the answer, if it is little. Whether the next event can go this way."""
-        http, left = self._http, _READ
+    def ended(self) -> bool | None:
+        """Whether the next event can go this way, from what has come of the answer; None: it has not
+        come to its end."""
+        http = self._http
         try:
             while not isinstance(event := http.next_event(), h11.EndOfMessage):
                 if event is h11.NEED_DATA:
-                    http.receive_data(await self._reader.read(_READ))
-                elif isinstance(event, h11.Data):
-                    left -= len(event.data)
-                if left < 0 or not (event is h11.NEED_DATA or isinstance(event, h11.Data)):
+                    return None
+                self._left -= len(event.data) if isinstance(event, h11.Data) else _READ
+                if self._left < 0:
                     return False
-        except (h11.RemoteProtocolError, OSError):
+        except h11.RemoteProtocolError:
             return False
-        if (
-            http.our_state is not h11.DONE
-            or http.their_state is not h11.DONE
-            or http.trailing_data[0]
-        ):
+        # What came after the answer would be taken for the next one's.
+        done = http.our_state is h11.DONE and http.their_state is h11.DONE
+        if not done or http.trailing_data[0]:
             return False
         http.start_next_cycle()
+        self._left = _READ
         return self.open
+
+    async def ends_well(self) -> bool:
+        """The same after waiting for the end, if little is left."""
+        while (ended := self.ended()) is None:
+            try:
+                self._http.receive_data(await self._reader.read(_READ))
+            except (h11.RemoteProtocolError, OSError):
+                return False
+        return ended
 
     @property
     def open(self) -> bool:

@@ -15,7 +15,7 @@ from wards.model import Ward
 _AGENCY = "@"
 """Before an agency's id, in the place of a desk's: no desk's id begins so."""
 
-_REASONS = {
+REASONS = {
     Undelivered.HANGS: ("10秒以内に応答がない", "no answer within 10 seconds"),
     Undelivered.UNREACHABLE: ("接続できない", "no connection"),
     Undelivered.NOT_CONNECTED: ("NATS に接続していない", "its NATS client is not connected"),
@@ -62,7 +62,7 @@ def notice(mail: Mail, given_up: DeliveryGivenUp, ward: Ward, sender: str) -> Em
         raise NoAddress("the ward file names no address")
     receiver_ja, receiver_en = _named(ward, given_up.agency)
     from_ja, from_en = _named(ward, given_up.sender)
-    ja, en = _REASONS[given_up.reason]
+    ja, en = REASONS[given_up.reason]
     status = f" (HTTP {given_up.status})" if given_up.status else ""
     lines = [
         f"{receiver_ja}のシステムに出来事を届けられませんでした。自動の送信を止めました。",

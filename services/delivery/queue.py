@@ -5,7 +5,7 @@ A row is made in the transaction that numbers the event, so what has a number is
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
 from typing import Any
 
@@ -24,10 +24,6 @@ from services.delivery.schedule import longest_step
 from wards.delivery import ByInbox
 from wards.model import Ward
 
-KEEP = timedelta(days=30)
-"""How long what was delivered is kept in the queue; in the inbox it stays."""
-_PAGE = 1000  # rows looked at at once when cleaning up
-
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -44,10 +40,11 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """``rows``: to be carried now, of each referral in order. ``next_at``: when the next is due, where
-    none is now; ``more``: there may be further ones that are due."""
+    """``rows``: to be carried ``now``, of each referral in order. ``next_at``: when the next is due,
+    where none is now; ``more``: there may be further ones that are due."""
 
     rows: Sequence[Waiting]
+    now: datetime
     next_at: datetime | None
     more: bool
 
@@ -99,15 +96,10 @@ class Queue:
                 "next_at": now,
             }
             for one in numbered
-            if self.is_sent(one.agency)
+            if is_sent(self._ward, one.agency)
         ]
         if rows:
             connection.execute(sa.insert(t.deliveries), rows)
-
-    def is_sent(self, agency_id: str) -> bool:
-        """Whether the agency wants its events sent."""
-        agency = self._ward.agency(agency_id)
-        return agency is not None and not isinstance(agency.delivery, ByInbox)
 
     # -- what is due -----------------------------------------------------------------------------
 
@@ -133,7 +125,7 @@ class Queue:
         if next_at is not None and next_at > now + self._longest:
             self._bring_back(agency, now)
             next_at = now
-        return Look(rows, next_at, more=len(page) == wanted)
+        return Look(rows, now, next_at, more=len(page) == wanted)
 
     def one(self, agency: str, number: int) -> JsonObject | None:
         """The CloudEvent that an agency has under a number; none: it has no such one."""
@@ -236,73 +228,12 @@ class Queue:
             for row in connection.execute(query)
         ]
 
-    # -- upkeep ----------------------------------------------------------------------------------
-
-    def set_aside(self) -> int:
-        """What waits for agencies that, by the ward file of now, are sent nothing: they find it in
-        their inboxes. How many rows that are."""
-        d, p = t.deliveries, t.endpoints
-        waiting = sa.select(d.c.agency).where(d.c.next_at.is_not(None)).distinct()
-        disabled = sa.select(p.c.agency).where(p.c.disabled_at.is_not(None))
-        with writing(self._engine) as connection:
-            self._guard(connection)
-            agencies = set(connection.execute(waiting.union(disabled)).scalars())
-            fetching = [agency for agency in agencies if not self.is_sent(agency)]
-            rows = sa.update(d).where(d.c.agency.in_(fetching), d.c.next_at.is_not(None))
-            aside = connection.execute(rows.values(next_at=None)).rowcount
-            enabled = sa.update(p).where(p.c.agency.in_(fetching)).values(disabled_at=None)
-            connection.execute(enabled)
-            return aside
-
-    def clean_up(self, agency: str, after: int) -> int | None:
-        """Forget what was delivered long ago, a page at a time. Gives the number to go on after; none:
-        this agency is done. What was given up stays: an operator may want to carry it again."""
-        d = t.deliveries
-        long_ago = utc_text(self._clock.now() - KEEP)
-        query = (
-            sa.select(d.c.number, d.c.queued_at, d.c.next_at, d.c.given_up_at)
-            .where(d.c.agency == agency, d.c.number > after)
-            .order_by(d.c.number)
-            .limit(_PAGE)
-        )
-        with reading(self._engine) as connection:
-            page = connection.execute(query).all()
-        old = [row for row in page if row.queued_at < long_ago]
-        done = [row.number for row in old if row.next_at is None and row.given_up_at is None]
-        if done:
-            with writing(self._engine) as connection:
-                self._guard(connection)
-                delete = sa.delete(d).where(d.c.agency == agency, d.c.number.in_(done))
-                connection.execute(delete)
-        return old[-1].number if len(old) == _PAGE else None
-
-    def figures(self) -> dict[str, float]:
-        d, p = t.deliveries, t.endpoints
-        waiting = d.c.next_at.is_not(None)
-        first = (
-            sa.select(d.c.agency, sa.func.min(d.c.number).label("number"))
-            .where(waiting)
-            .group_by(d.c.agency)
-            .subquery()
-        )
-        oldest = sa.select(sa.func.min(d.c.queued_at)).join_from(
-            first, d, (d.c.agency == first.c.agency) & (d.c.number == first.c.number)
-        )
-        count = sa.func.count()
-        with reading(self._engine) as connection:
-            since = connection.scalar(oldest)
-            age = self._clock.now() - datetime.fromisoformat(since) if since else timedelta(0)
-            counted = {
-                "deliveries_waiting": waiting,
-                "deliveries_given_up": d.c.given_up_at.is_not(None),
-                "endpoints_disabled": p.c.disabled_at.is_not(None),
-            }
-            figures = {
-                name: float(connection.scalar(sa.select(count).where(which)) or 0)
-                for name, which in counted.items()
-            }
-        return {**figures, "deliveries_oldest_seconds": max(age.total_seconds(), 0.0)}
-
 
 def _waiting(agency: str) -> sa.ColumnElement[bool]:
     return (t.deliveries.c.agency == agency) & t.deliveries.c.next_at.is_not(None)
+
+
+def is_sent(ward: Ward, agency_id: str) -> bool:
+    """Whether the agency wants its events sent."""
+    agency = ward.agency(agency_id)
+    return agency is not None and not isinstance(agency.delivery, ByInbox)

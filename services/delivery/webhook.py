@@ -114,7 +114,10 @@ class _Endpoint:
             line.close()
         return None
 
-    def keep(self, line: Line) -> None:
+    def keep_or_drop(self, line: Line, good: bool) -> None:
+        if not good:
+            line.abort()
+            return
         timer = asyncio.get_running_loop().call_later(_KEPT, self._let_go, line)
         self.idle.append((line, timer))
 
@@ -162,9 +165,14 @@ class WebhookCarrier:
             return Failed(Undelivered.UNTRUSTED)
         except OSError:
             return Failed(Undelivered.UNREACHABLE)
-        resting = asyncio.create_task(self._rest(endpoint, line))
-        self._resting.add(resting)
-        resting.add_done_callback(self._resting.discard)
+        # The event has arrived, or not; the rest only decides whether the line can be used again.
+        ended = line.ended()
+        if ended is None:
+            resting = asyncio.create_task(self._rest(endpoint, line))
+            self._resting.add(resting)
+            resting.add_done_callback(self._resting.discard)
+        else:
+            endpoint.keep_or_drop(line, ended)
         return _outcome(answer)
 
     async def close(self) -> None:
@@ -233,19 +241,16 @@ class WebhookCarrier:
                 failed = fault
         raise failed
 
-    async def _rest(self, endpoint: _Endpoint, line: Line) -> None:
-        """The event has arrived, or not; this only decides whether the connection can be used again."""
-        kept = False
+    @staticmethod
+    async def _rest(endpoint: _Endpoint, line: Line) -> None:
+        ended = False
         try:
             async with asyncio.timeout(_REST):
-                kept = await line.ends_well()
+                ended = await line.ends_well()
         except TimeoutError:
             pass
         finally:
-            if kept:
-                endpoint.keep(line)
-            else:
-                line.abort()
+            endpoint.keep_or_drop(line, ended)
 
 
 def _outcome(answer: Answer) -> Outcome:

@@ -1,0 +1,227 @@
+"""What an agency's own web server gets: signed CloudEvents, each referral's in order, whatever it answers."""
+
+import asyncio
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import Engine
+from standardwebhooks import Webhook
+
+from runtime.clock import ManualClock
+from tests.nats import until
+from tests.through_their_own_systems.carriage import HOME, HOSPITAL, Carriage, Cases, thread_of
+from tests.through_their_own_systems.receivers import (
+    SECRET,
+    TAKES,
+    Floods,
+    Receiver,
+    answers,
+    answers_and_closes,
+    drips,
+    hangs,
+    never_ends_its_headers,
+    resets,
+    talks_nonsense,
+)
+
+ANOTHER = "whsec_" + "YW5vdGhlci1zYW1wbGUtc2VjcmV0LW9mLXRlc3RzIQ=="
+
+
+@pytest.fixture
+def engine(database_of: Callable[[str], Engine]) -> Iterator[Engine]:
+    yield database_of("delivery")
+
+
+@pytest.fixture
+def cases(clock: ManualClock) -> Cases:
+    return Cases(clock)
+
+
+def test_an_event_arrives_signed_as_a_cloudevent_under_the_agencys_own_number(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(*(cases.one("a", HOME, "core") for _ in range(3)))
+                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
+        assert receiver.numbers == [1, 2, 3] and not receiver.bad
+        came = receiver.came[0]
+        assert came.headers["content-type"] == "application/cloudevents+json"
+        assert came.headers["user-agent"] == "Tsunagu"
+        event = came.event
+        assert came.id == event["id"]
+        assert event["specversion"] == "1.0"
+        assert re.fullmatch(r"[a-z0-9]{1,20}", "agencynumber")  # CloudEvents 1.0, 3.1
+        assert event["type"] == "tsunagu.note_added.v1"
+        assert event["source"] == "/wards/131059" and event["subject"] == str(thread_of("a"))
+        assert receiver.connections == 1  # kept alive
+
+    asyncio.run(story())
+
+
+def test_while_a_secret_is_being_changed_both_are_good_and_an_old_one_is_not(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        async with Receiver().open() as old, Receiver(secret=ANOTHER).open() as new:
+            with Carriage(engine, clock, {HOME: old, HOSPITAL: new}) as carriage:
+                for agency in (HOME, HOSPITAL):
+                    carriage.secrets.by_agency[agency] = [ANOTHER, SECRET]
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME, HOSPITAL))
+                    await until(lambda: len(carriage.delivered(HOSPITAL)) == 1)
+                    await until(lambda: len(carriage.delivered(HOME)) == 1)
+                    carriage.secrets.by_agency[HOME] = [ANOTHER]
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: len(old.bad) == 1)
+        signatures = old.came[0].headers["webhook-signature"].split(" ")
+        assert len(signatures) == 2 and all(s.startswith("v1,") for s in signatures)
+
+    asyncio.run(story())
+
+
+def test_without_a_secret_nothing_is_sent_and_it_goes_as_soon_as_there_is_one(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                carriage.secrets.by_agency[HOME] = []
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.row(HOME, 1).reason == "no_secret")
+                    assert carriage.row(HOME, 1).attempts == 0  # no step of the schedule
+                    carriage.secrets.by_agency[HOME] = [SECRET]
+                    carriage.move(seconds=6)
+                    await until(lambda: carriage.delivered(HOME) == [1])
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    "behave", [TAKES, answers(200), answers(299, body=b"thank you"), answers_and_closes, drips],
+    ids=["204", "200", "299", "closes", "drips"],
+)  # fmt: skip
+def test_any_2xx_is_a_receipt_whatever_comes_after_it(
+    engine: Engine, clock: ManualClock, cases: Cases, behave: Any
+) -> None:
+    async def story() -> None:
+        async with Receiver(behave=behave).open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(*(cases.one("a", HOME) for _ in range(3)))
+                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3], 3)
+        assert receiver.numbers == [1, 2, 3]
+
+    asyncio.run(story())
+
+
+def test_of_an_answer_of_a_gigabyte_next_to_nothing_is_taken(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        flood = Floods()
+        async with Receiver(behave=flood).open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.delivered(HOME) == [1], 3)
+                    sent = -1
+                    while sent != flood.sent:  # until nobody takes any more
+                        sent = flood.sent
+                        await asyncio.sleep(0.1)
+        assert flood.sent < 8 * 2**20  # what the two hosts' buffers hold, not a gigabyte
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize(
+    ("behave", "reason", "status"),
+    [
+        (answers(500), "refused", 500),
+        (answers(404), "refused", 404),
+        (answers(301, "Location: http://127.0.0.1:1/elsewhere"), "redirects", 301),
+        (answers(307, "Location: https://partner.example/"), "redirects", 307),
+        (hangs, "hangs", None),
+        (resets, "unreachable", None),
+        (talks_nonsense, "unreachable", None),
+        (never_ends_its_headers, "unreachable", None),
+    ],
+    ids=["500", "404", "301", "307", "hangs", "resets", "nonsense", "headers"],
+)
+def test_what_is_no_receipt_is_told_by_its_reason_and_tried_again(
+    engine: Engine, clock: ManualClock, cases: Cases, behave: Any, reason: str, status: int | None
+) -> None:
+    async def story() -> None:
+        async with Receiver(behave=behave).open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}, patience=1.0) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.row(HOME, 1).attempts == 1)
+                    row = carriage.row(HOME, 1)
+                    assert (row.reason, row.status) == (reason, status)
+                    assert row.delivered_at is None
+                    receiver.behave = TAKES
+                    carriage.move(seconds=6)
+                    await until(lambda: carriage.delivered(HOME) == [1])
+        assert {came.id for came in receiver.came} == {receiver.came[0].id}
+        assert {came.body for came in receiver.came} == {receiver.came[0].body}
+        Webhook(SECRET).verify(receiver.came[-1].body, receiver.came[-1].headers)
+
+    asyncio.run(story())
+
+
+def test_one_that_hangs_and_one_that_refuses_delay_nobody_else(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        async with Receiver(behave=hangs).open() as slow, Receiver().open() as well:
+            nobody = "http://127.0.0.1:1/"
+            to: dict[str, Receiver | str] = {HOME: slow, HOSPITAL: well, "hub-komagome": nobody}
+            with Carriage(engine, clock, to) as carriage:
+                async with carriage.running():
+                    loop = asyncio.get_running_loop()
+                    began = loop.time()
+                    for n in range(40):
+                        carriage.take_in(
+                            *(
+                                cases.one(f"{n} {i}", HOME, HOSPITAL, "hub-komagome")
+                                for i in range(5)
+                            )
+                        )
+                    await until(lambda: len(carriage.delivered(HOSPITAL)) == 200, 8)
+                    assert loop.time() - began < 8  # less than the patience with the one that hangs
+        assert not carriage.delivered(HOME)
+
+    asyncio.run(story())
+
+
+def test_a_referral_that_one_agency_does_not_take_holds_up_no_other_of_its_referrals(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+
+            async def picky(came: Any, writer: asyncio.StreamWriter) -> None:
+                poison = came.number == 1
+                await (answers(422) if poison else TAKES)(came, writer)
+
+            receiver.behave = picky
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("poison", HOME))
+                    carriage.take_in(*(cases.one("poison", HOME) for _ in range(3)))
+                    carriage.take_in(*(cases.one(f"{n}", HOME) for n in range(20)))
+                    await until(lambda: len(carriage.delivered(HOME)) == 20)
+                    assert carriage.delivered(HOME) == list(range(5, 25))
+                    assert receiver.first_of(str(thread_of("poison"))) == [1]
+                    receiver.behave = TAKES
+                    carriage.move(seconds=6)
+                    await until(lambda: len(carriage.delivered(HOME)) == 24)
+        assert receiver.first_of(str(thread_of("poison"))) == [1, 2, 3, 4]
+
+    asyncio.run(story())
