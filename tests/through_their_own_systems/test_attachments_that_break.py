@@ -267,6 +267,28 @@ def test_memory_stays_bounded_while_large_files_come_and_go(
     partner.close()
 
 
+def test_whoever_asks_first_sends_nothing_of_a_file_that_is_refused(
+    network: RunningNetwork, sent: str
+) -> None:
+    """As curl does with every large file (``Expect: 100-continue``)."""
+    address = urlsplit(network.url)
+    assert address.hostname
+    assert address.port
+    for key, kind, status in (
+        (network.partner("anshin-motofuji").key, "text/html", b"415"),
+        (network.partner("sample-home").key, "application/pdf", b"403"),
+        (network.partner("anshin-motofuji").key, "application/pdf", b"100"),
+    ):
+        head = (
+            f"POST /v1/referrals/{sent}/attachments HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {key}\r\nIdempotency-Key: {uuid.uuid4()}\r\n"
+            f"Content-Type: {kind}\r\nContent-Length: {LIMIT}\r\nExpect: 100-continue\r\n\r\n"
+        )
+        with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+            connection.sendall(head.encode())
+            assert connection.recv(12) == b"HTTP/1.1 " + status
+
+
 # -- lying there, going out -------------------------------------------------------------------------
 
 

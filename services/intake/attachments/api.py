@@ -131,6 +131,7 @@ class _Body:
     def __init__(self, request: Http) -> None:
         length = request.headers.get("content-length", "")
         self.announced = int(length) if length.isdecimal() else 0
+        self._asks_first = request.headers.get("expect", "").lower() == "100-continue"
         self.ended = False
         self._came = 0
         self._stream = request.stream()
@@ -151,8 +152,10 @@ class _Body:
             yield chunk
 
     async def drain(self) -> None:
-        """Read what is left of a refused body, if it is not too much."""
-        if self.ended or self.announced > _DRAINED:
+        """Read what is left of a refused body, if it is not too much, and if the sender did not ask
+        first whether to send it (RFC 9110, 10.1.1)."""
+        asked_in_vain = self._asks_first and self._came == 0
+        if self.ended or asked_in_vain or self.announced > _DRAINED:
             return
         with suppress(CutOff):
             async for _ in self.chunks():
