@@ -43,17 +43,28 @@ def _candidates(run: str) -> Iterator[str]:
     and the same separator throughout. A telephone number beside a time is not one."""
     parts = re.split(r"(\d+)", run)
     groups, separators = parts[1::2], parts[2::2]
-    for start in range(len(groups)):
-        end = start
-        while end + 1 < len(groups) and separators[end] == separators[start]:
-            end += 1
-        joined_before = start > 0 and separators[start - 1] == separators[start]
-        if not joined_before or start == end:
-            yield "".join(groups[start : end + 1])
-        yield groups[start]
-        before, four_by_four, after = groups[:start], groups[start : start + 3], groups[start + 3 :]
-        if [len(group) for group in (*before[-1:], *four_by_four, *after[:1])].count(4) == 3:
-            yield "".join(four_by_four)
+    lengths = [len(group) for group in groups]
+    alike = _reach(separators)
+    before = None
+    for start, separator in enumerate(separators):
+        if separator != before:
+            yield "".join(groups[start : alike[start] + 1])
+        before = separator
+        if lengths[start] == 12:
+            yield groups[start]
+        if lengths[max(start - 1, 0) : start + 4].count(4) == 3:
+            yield "".join(groups[start : start + 3])
+
+
+def _reach(separators: list[str]) -> list[int]:
+    """How far each group reaches with one and the same separator. From the end, so that a body of
+    nothing but digits and hyphens is read once, not once for each of them."""
+    last = len(separators) - 1  # behind the last group there is none
+    reach = [last] * len(separators)
+    for start in range(last - 2, -1, -1):
+        alike = separators[start] == separators[start + 1]
+        reach[start] = reach[start + 1] if alike else start + 1
+    return reach
 
 
 def _is_my_number(digits: str) -> bool:

@@ -277,6 +277,14 @@ def test_an_individual_number_is_refused_wherever_it_stands(where: str, field: A
     assert told[0].startswith(f"{ENTRY.format(0)}.{where}")
 
 
+def test_a_body_of_nothing_but_digits_is_read_in_time() -> None:
+    read(a_parcel())
+    for text in ("1-" * 450_000, "1-2 " * 220_000, "1234-" * 180_000):
+        began = time.process_time()
+        taken(changed(0, note=[{"text": text}]))
+        assert time.process_time() - began < 5.0
+
+
 # -- anything at all -------------------------------------------------------------------------------
 
 JUNK = st.one_of(
