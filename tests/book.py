@@ -10,7 +10,7 @@ from runtime.clock import Clock
 from runtime.database import reading, writing
 from runtime.reading import Entry
 from runtime.signed_note import verifier_key
-from schemas.journal import JournalEntry
+from schemas.journal import AnyEntry
 from services.audit.ledger import (
     Ledger,
     bodies,
@@ -25,7 +25,7 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 VKEY = verifier_key(origin(BUNKYO.code), KEY).encode()
 
 
-def as_read(entry: JournalEntry) -> Entry:
+def as_read(entry: AnyEntry) -> Entry:
     """A journal entry as the reader hands it on."""
     body = entry.to_json()
     return Entry(entry.producer, entry.number, json.loads(body), body)
@@ -42,7 +42,7 @@ class Book:
     def reopen(self) -> None:
         self.ledger = Ledger(self.engine, BUNKYO.code, KEY, self.clock)
 
-    def append(self, entries: Iterable[JournalEntry]) -> None:
+    def append(self, entries: Iterable[AnyEntry]) -> None:
         with writing(self.engine) as connection:
             self.ledger.append(connection, [as_read(entry) for entry in entries])
         self.ledger.settle()

@@ -41,7 +41,9 @@ def check_entry(body: bytes, value: dict[str, Any]) -> None:
     read_entry(body, value)
     if value.keys() != _FIELDS:
         raise ValueError("not the fields of a journal entry, version 1")
-    make_entry(value, received_at=_SOME_TIME, prev=_SOME_LEAF)
+    # Of no referral it follows none.
+    prev = _SOME_LEAF if value["referral"] is not None else None
+    make_entry(value, received_at=_SOME_TIME, prev=prev)
 
 
 def _check_key(connection: Connection, key: VerifierKey) -> None:
