@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 
 from partners.csv_files import formulas
+from partners.csv_files.columns import short
+from schemas.publishing.words import TITLES
 from tests.network import REPOSITORY, RunningNetwork
 from tests.partners import a_referral
-from tests.through_their_own_systems.csv_sheets import run, table
+from tests.through_their_own_systems.csv_sheets import Ran, run, table
 
 SENDER = "anshin-komagome"
 HUB = "hub-motofuji"
@@ -38,7 +40,7 @@ def numbers(network: RunningNetwork) -> dict[str, str]:
     }
 
 
-def got(network: RunningNetwork, path: Path, *how: str, agency: str = SENDER) -> Any:
+def got(network: RunningNetwork, path: Path, *how: str, agency: str = SENDER) -> Ran:
     return run(network, "get", "--agency", agency, "--out", path, *how)
 
 
@@ -184,4 +186,6 @@ def test_the_inbox_is_a_file_that_grows(
     items = partner.whole_inbox()
     assert [row["event"] for row in rows] == [item["event"]["id"] for item in items]
     assert [json.loads(row["data"]) for row in rows] == [item["event"]["data"] for item in items]
-    assert {"受け付けた", "つなぎの依頼"} & {row["in words"] for row in rows} or rows[0]["in words"]
+    words = {row["type"]: row["in words"] for row in rows}
+    assert words["tsunagu.handoff_offered.v1"] == short(TITLES["HandoffOffered"])
+    assert all(words.values())
