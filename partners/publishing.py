@@ -37,7 +37,8 @@ def document(text: str) -> str:
     """The document with its tables anew."""
     for name, table in (("errors", errors_table()), ("checks", checks_table())):
         place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        text, found = place.subn(lambda m, t=table: f"{m[1]}\n{t}\n\n{m[2]}", text)
-        if found != 1:
+        parts = place.split(text)
+        if len(parts) != 4:  # before, both comments, after
             raise ValueError(f"{DOCUMENT.name} has not one place for {name}")
+        text = f"{parts[0]}{parts[1]}\n{table}\n\n{parts[2]}{parts[3]}"
     return text

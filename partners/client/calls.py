@@ -329,6 +329,7 @@ class Calls:
         content: bytes | Iterable[bytes],
         content_type: str,
         *,
+        content_disposition: str | None = None,
         idempotency_key: str | None = None,
     ) -> ReferralGiven:
         """ファイルを添付する / Attach a file
@@ -340,6 +341,7 @@ class Calls:
             ReferralGiven,
             content=content,
             content_type=content_type,
+            headed={"Content-Disposition": content_disposition},
             key=idempotency_key,
             keyed=True,
         )
@@ -470,6 +472,7 @@ class Calls:
         content: bytes | Iterable[bytes],
         content_type: str,
         *,
+        if_match: str | None = None,
         idempotency_key: str | None = None,
     ) -> dict[str, Any]:
         """Task の状態で答える / Answer by the status of a Task
@@ -480,6 +483,7 @@ class Calls:
             path("/fhir/Task/{ref}", ref=ref),
             content=content,
             content_type=content_type,
+            headed={"If-Match": if_match},
             key=idempotency_key,
             keyed=True,
         )

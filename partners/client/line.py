@@ -84,11 +84,13 @@ class Line:
         body: BaseModel | None = None,
         content: bytes | Iterable[bytes] | None = None,
         content_type: str = "application/json",
+        headed: dict[str, str | None] | None = None,
         key: str | None = None,
         keyed: bool = False,
         open_to_all: bool = False,
     ) -> httpx.Response:
         headers = {"Accept": "application/json, */*;q=0.5"}
+        headers |= {name: value for name, value in (headed or {}).items() if value is not None}
         if keyed:
             # Made once: every repetition is the same request to the network.
             key = key or str(uuid.uuid4())

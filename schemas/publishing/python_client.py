@@ -15,6 +15,8 @@ from schemas.base import JsonObject
 _KEYWORDS = {"from", "class", "import", "global", "in", "is", "not", "or", "and", "if", "pass"}
 _JSON = "application/json"
 _STREAM = "text/event-stream"
+_BY_THE_LINE = {"Idempotency-Key", "Prefer", "Last-Event-ID"}
+"""Headers that the client itself sees to."""
 _NOT_EDITED = (
     "This file is written by ``python -m services.publish`` from the OpenAPI document; a test "
     "fails while it differs. Change the contract, not this file."
@@ -212,7 +214,7 @@ def _calls(document: JsonObject) -> str:
     types = _Types(document["components"]["schemas"], frozenset())
     methods = [line for one in operations for line in _method(*one, types)]
     text = "\n".join(methods)
-    used = sorted(n for n in types.schemas if re.search(rf"\b{n}\b", _without_docstrings(text)))
+    used = sorted(n for n in types.schemas if re.search(rf"\b{n}\b", _without_texts(text)))
     return "\n".join(
         [
             _docstring(f"A method for every call of the contract.\n\n{_NOT_EDITED}", ""),
@@ -239,13 +241,13 @@ def _calls(document: JsonObject) -> str:
 def _imports(text: str, **modules: tuple[str, ...]) -> Iterator[str]:
     """Of the names, those that the text uses."""
     for module, names in modules.items():
-        used = [name for name in names if re.search(rf"\b{name}\b", _without_docstrings(text))]
+        used = [name for name in names if re.search(rf"\b{name}\b", _without_texts(text))]
         if used:
             yield f"from {module} import {', '.join(used)}"
 
 
-def _without_docstrings(text: str) -> str:
-    return re.sub(r'"""[\s\S]*?"""', "", text)
+def _without_texts(text: str) -> str:
+    return re.sub(r'"""[\s\S]*?"""|"[^"\n]*"', "", text)
 
 
 def _method(path: str, method: str, operation: JsonObject, types: _Types) -> Iterator[str]:
@@ -253,6 +255,7 @@ def _method(path: str, method: str, operation: JsonObject, types: _Types) -> Ite
     placed = [p["name"] for p in parameters if p["in"] == "path"]
     queried = [p for p in parameters if p["in"] == "query"]
     keyed = any(p["name"] == "Idempotency-Key" for p in parameters)
+    headed = [p for p in parameters if p["in"] == "header" and p["name"] not in _BY_THE_LINE]
     content = operation.get("requestBody", {}).get("content", {})
     success = [
         r for status, r in operation["responses"].items() if status[0] == "2" and status != "202"
@@ -277,6 +280,12 @@ def _method(path: str, method: str, operation: JsonObject, types: _Types) -> Ite
     if queried:
         pairs = ", ".join(f"{_quoted(p['name'])}: {_python(p['name'])}" for p in queried)
         sends.append(f"query={{{pairs}}}")
+    for parameter in headed:
+        whole = "str" if parameter.get("required") else "str | None = None"
+        optional.append(f"{_python(parameter['name'])}: {whole}")
+    if headed:
+        pairs = ", ".join(f"{_quoted(p['name'])}: {_python(p['name'])}" for p in headed)
+        sends.append(f"headed={{{pairs}}}")
     where = _place(path, placed)
     said = f"{operation['summary']}\n\n``{method.upper()} {path}``"
     if _STREAM in given:

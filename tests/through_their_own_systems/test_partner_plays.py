@@ -1,6 +1,7 @@
 """A partner that is played: posts, answers by rules, receives, and is slow, down or wrong."""
 
 import io
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +27,7 @@ from runtime.webhook import secret_key
 from services.cli import app
 from tests.network import RunningNetwork, eventually
 from tests.partners import a_referral
+from tests.through_their_own_systems.receiving import HUB, Otsuka
 
 KeyOf = Callable[[str], str]
 ClientOf = Callable[[str], Client]
@@ -186,6 +188,38 @@ def test_it_verifies_counts_and_takes_an_event_once(
 
 
 OTHER = "whsec_" + "QUJD" * 11
+
+
+@pytest.mark.slow
+def test_it_answers_what_the_network_sends_to_its_port(tmp_path: Path) -> None:
+    """The whole way: a referral, delivery's signed webhook, the played hub's answer."""
+    port = free_port()
+    network = Otsuka(tmp_path / "home", f"http://127.0.0.1:{port}/webhook")
+    try:
+        made = network.tsunagu("credentials", "new", "webhook_secret", HUB, "--json")
+        (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", made.stdout)
+        keys = network.partner(HUB).key
+        part = Part(HUB, secrets=(secret,), port=port, lasts=60)
+        with Client(network.url, keys) as hub, playing(hub, part) as played:
+            posted = [
+                network.partner("anshin-otsuka").posts(a_referral().to(HUB)).id for _ in range(5)
+            ]
+            for referral in posted:
+                eventually(
+                    lambda r=referral: (  # type: ignore[misc]
+                        network.partner("anshin-otsuka").reads(r).body["custodian"] == HUB
+                    ),
+                    30,
+                    lambda: played.told,
+                )
+            head = network.partner(HUB).inbox(limit=1).body["head"]
+            eventually(
+                lambda: played.player.numbers == (head, []), 30, lambda: str(played.player.numbers)
+            )
+        assert played.telling.counts["forged"] == 0
+        assert secret.removeprefix("whsec_") not in played.told
+    finally:
+        network.stop()
 
 
 def test_it_is_slow_down_and_wrong_on_request() -> None:

@@ -16,12 +16,22 @@ import pytest
 from pydantic import ValidationError
 
 import partners.client
-from partners.client import Client, Gap, NotDecidedYet, Problem, Unreachable, models, what_happened
+from partners.client import (
+    Client,
+    Gap,
+    NotDecidedYet,
+    PrivateKeyJwt,
+    Problem,
+    Unreachable,
+    models,
+    what_happened,
+)
 from schemas.base import JsonObject
 from services import publish
 from services.intake.openapi import openapi_document
-from tests.network import RunningNetwork
+from tests.network import RunningNetwork, eventually
 from tests.through_their_own_systems.scripted import Heard, Said, scripted
+from tests.through_their_own_systems.signing import a_key, pem_of, private_pem
 
 ClientOf = Callable[[str], Client]
 
@@ -331,3 +341,37 @@ def test_a_redirect_is_not_followed_with_the_key() -> None:
         with pytest.raises((Problem, httpx.HTTPStatusError, ValidationError)):
             hub.read_inbox()
         assert len(there.heard) == 1
+
+
+# -- without a key of the network's -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+def test_an_agency_comes_in_by_its_own_private_key(
+    network: RunningNetwork, tmp_path: Path, algorithm: str
+) -> None:
+    private = a_key(algorithm)
+    public = tmp_path / "hub.pub.pem"
+    public.write_bytes(pem_of(private))
+    arguments = ("credentials", "new", "jwt_key", "hub-komagome", "--file", str(public), "--json")
+    made = network.tsunagu(*arguments)
+    assert made.returncode == 0, made.stderr
+    access = PrivateKeyJwt("hub-komagome", private_pem(private), algorithm=algorithm)
+    with Client(network.url, auth=access) as hub:
+        # It is known within a second of being made.
+        eventually(lambda: _comes_in(hub), 10, "the key is known")
+        given = hub.submit_referral(a_referral())
+        assert given.sender == "hub-komagome"
+        # One token for all these calls, and a new one when the network no longer knows it.
+        access._token = "tsunagu_at_nobodys"
+        assert hub.read_referral(given.id).id == given.id
+    stranger = PrivateKeyJwt("hub-komagome", private_pem(a_key(algorithm, 7)), algorithm=algorithm)
+    with Client(network.url, auth=stranger) as nobody, pytest.raises(Problem, match="401"):
+        nobody.read_inbox()
+
+
+def _comes_in(hub: Client) -> bool:
+    try:
+        return hub.read_inbox().head >= 0
+    except Problem:
+        return False
