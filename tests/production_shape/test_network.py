@@ -1,7 +1,9 @@
 """The production shape, for real but for the containers: the cluster, PostgreSQL with a role for each
 service, and the services with the commands and settings of compose.yaml."""
 
+import asyncio
 import contextlib
+import json
 import subprocess
 import time
 import tomllib
@@ -9,10 +11,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
+import nats
 import psycopg
 import pytest
 
-from tests.production_shape.shape import Service, cluster, databases, service
+from schemas import subjects
+from tests.production_shape.shape import Cluster, Service, cluster, databases, service
 
 REFERRAL = {
     "function": "consultation",
@@ -58,6 +62,8 @@ def test_a_referral_goes_from_the_door_to_the_ledger(tmp_path: Path) -> None:
 
             _until(arrived, parts["delivery"])
 
+        asyncio.run(_an_agency_by_nats(parts["intake"], nodes))
+
         def whole() -> bool:
             told = _tsunagu(parts["audit"], "verify")
             return told.returncode == 0 and "3 entries, 3 under a signed checkpoint" in told.stdout
@@ -67,8 +73,7 @@ def test_a_referral_goes_from_the_door_to_the_ledger(tmp_path: Path) -> None:
         assert "anshin-motofuji submitted" in told.stdout
 
         # What compose.yaml gives no volume for must need none: there the root is read-only.
-        for name in ("referral", "delivery"):
-            assert {path.name for path in parts[name].folder.iterdir()} == {"pgpass"}
+        assert {path.name for path in parts["referral"].folder.iterdir()} == {"pgpass"}
 
         # Who keeps the evidence cannot read the keys, and nobody without a password reads anything.
         with _connected("keys", "password-of-keys", socket) as connection:
@@ -85,6 +90,37 @@ def test_a_referral_goes_from_the_door_to_the_ledger(tmp_path: Path) -> None:
                     host=str(socket), user=f"tsunagu_{role}", password=password or "wrong",
                     dbname=f"tsunagu_{database}",
                 )  # fmt: skip
+
+
+async def _an_agency_by_nats(intake: Service, nodes: Cluster) -> None:
+    """Let in by each node, heard from each, and put out of each within a second."""
+    agency = "hub-motofuji"
+    told = _tsunagu(intake, "credentials", "new", "nats", agency, "--json")
+    assert told.returncode == 0, told.stdout + told.stderr
+    made = json.loads(told.stdout)
+    await asyncio.sleep(1)
+    clients = [
+        await nats.connect(
+            f"nats://127.0.0.1:{port}",
+            user=agency,
+            password=made["password"],
+            inbox_prefix=subjects.agency_replies(agency).encode(),
+            allow_reconnect=False,
+        )
+        for port in nodes.client_ports.values()
+    ]
+    for client in clients:
+        asked = subjects.door("131059", agency, "read_inbox")
+        answer = await client.request(asked, b"", timeout=10)
+        assert (answer.headers or {})[subjects.STATUS] == "200"
+        # Addresses that only our own can reach are not told.
+        assert len(client.servers) == 1
+    began = time.monotonic()
+    assert _tsunagu(intake, "credentials", "revoke", made["id"]).returncode == 0
+    told_at = time.monotonic()
+    while any(client.is_connected for client in clients):
+        assert time.monotonic() - told_at < 1.0, (told_at - began, clients)
+        await asyncio.sleep(0.01)
 
 
 def _tsunagu(part: Service, *arguments: str) -> subprocess.CompletedProcess[str]:
