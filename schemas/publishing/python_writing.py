@@ -6,10 +6,13 @@ from typing import Any
 
 from schemas.base import JsonObject
 
-KEYWORDS = frozenset(
-    "and as assert async await break class continue def del elif else except finally for from global "
-    "if import in is lambda nonlocal not or pass raise return try while with yield".split()
-)
+# fmt: off
+KEYWORDS = frozenset({
+    "and", "as", "assert", "async", "await", "break", "class", "continue", "def", "del", "elif", "else",
+    "except", "finally", "for", "from", "global", "if", "import", "in", "is", "lambda", "nonlocal", "not",
+    "or", "pass", "raise", "return", "try", "while", "with", "yield",
+})
+# fmt: on
 NOT_EDITED = (
     "This file is written by ``python -m services.publish`` from the OpenAPI document; a test "
     "fails while it differs. Change the contract, not this file."
