@@ -27,6 +27,7 @@ from schemas import queries as q
 from schemas import subjects
 from services.delivery import tables as t
 from services.delivery.addresses import Destinations
+from services.delivery.by_nats import ByNats
 from services.delivery.carrier import Carrier
 from services.delivery.dispatcher import Dispatcher
 from services.delivery.inbox import Inboxes, check_entry
@@ -137,7 +138,7 @@ class _Delivery:
             Destinations(webhooks, ward.delivery.private_hosts),
             trust=trusted(settings.webhook_ca),
         )
-        return {"webhook": webhook}
+        return {"webhook": webhook, "nats": ByNats(settings, ward.code)}
 
     async def _provision(self) -> None:
         facts = journals_stream(
