@@ -265,6 +265,10 @@ class RunningNetwork:
         files = sorted((self.home / "logs").iterdir())
         return "".join(file.read_text("utf-8", errors="replace") for file in files)
 
+    def nats_settings(self) -> Settings:
+        """With which its own processes connect."""
+        return self._network.settings
+
     def nats(self, login: str = TESTER.name) -> dict[str, Any]:
         """How to connect to its nats-server as one of the network's own."""
         settings = self._network.settings
