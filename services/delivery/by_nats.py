@@ -21,6 +21,7 @@ from services.delivery.carrier import Delivered, Failed, Outcome
 
 ANSWER_WITHIN = 10.0
 """Seconds that an agency's client has."""
+_AWAY = Failed(Undelivered.NOT_CONNECTED, soon=True)
 
 
 class ByNats:
@@ -38,14 +39,15 @@ class ByNats:
         subject = subjects.carried(self._ward, agency)
         if not await self._is_connected():
             # Our own broker is away; nobody can say whether the client is there.
-            return Failed(Undelivered.NOT_CONNECTED, soon=True)
+            return _AWAY
         nc = self._bus.nc
         try:
             answer = await nc.request(subject, body, timeout=ANSWER_WITHIN, headers=headers)
         except (TimeoutError, nats.errors.TimeoutError):
-            return Failed(Undelivered.HANGS)
+            # Unless the broker died under it: then nobody was asked.
+            return Failed(Undelivered.HANGS) if nc.is_connected else _AWAY
         except (nats.errors.Error, OSError):  # nobody listens, or the broker has just gone
-            return Failed(Undelivered.NOT_CONNECTED, soon=True)
+            return _AWAY
         return _outcome(answer)
 
     async def close(self) -> None:
