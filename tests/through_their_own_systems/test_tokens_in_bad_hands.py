@@ -392,12 +392,25 @@ def test_a_token_of_another_network_or_for_another_purpose_is_nothing_here(desk:
     elsewhere.registers(HUB, a_key())
     assert desk.me(elsewhere.token()).status_code == 401
     assert desk.me(desk.sign()).status_code == 401, "an assertion is no token"
+    assert desk.asks(desk.token()).status_code == 401, "and a token no assertion"
+
+
+def test_a_token_that_somebody_else_signed_is_nothing_though_it_says_all_that_is_right(
+    desk: Desk,
+) -> None:
     token = desk.token()
-    assert desk.asks(token).status_code == 401, "and a token no assertion"
-    header, payload, signature = token.split(".")
-    claims = json.loads(base64.urlsafe_b64decode(payload + "=="))
-    forged = f"{header}.{_segment({**claims, 'sub': CORE, 'client_id': CORE})}.{signature}"
-    assert desk.me(forged).status_code == 401
+    header, _, signature = token.split(".")
+    claims, typed = _claims(token), {"typ": "at+jwt"}
+    assert desk.me(token).status_code == 200
+    longer = _segment({**claims, "exp": claims["exp"] + 3600})
+    for forged in (
+        jwt.encode(claims, a_key("EdDSA", 7), "EdDSA", headers=typed),
+        jwt.encode(claims, a_key(), "ES256", headers=typed),  # with the key it was got with
+        f"{header}.{longer}.{signature}",
+        f"{_segment({'alg': 'none', **typed})}.{_segment(claims)}.",
+        token.rpartition(".")[0] + ".",
+    ):
+        assert desk.me(forged).status_code == 401, forged
 
 
 UNFIT: dict[str, bytes] = {
