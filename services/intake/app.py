@@ -58,6 +58,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     desk = Desk(ward, names, keys, gateway, clock, attachments.keeper.scans_of)
     document = openapi_document()
     metrics = Metrics()
+    attachments.tending.when_looked = metrics.unscanned.set
     door = open_door(settings, ward, clock, engine, metrics)
     edge = Edge(door.callers, metrics, door.turns)
     counter = Counter(desk, gateway, ward, clock)

@@ -28,6 +28,10 @@ class Metrics:
         )
         for kind in ("escalations", "inbox"):
             self.streams_open.labels(kind)
+        self.unscanned = Gauge(
+            "tsunagu_attachments_unscanned", "Attachments that wait for the virus scanner",
+            registry=self.registry,
+        )  # fmt: skip
         self._up = Gauge(
             "tsunagu_service_up", "1: answers and does its part", ["service"],
             registry=self.registry,

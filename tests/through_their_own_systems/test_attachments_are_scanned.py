@@ -103,6 +103,8 @@ def test_a_file_waits_for_its_scan_and_an_infected_one_is_deleted_and_told(
             assert (answer.status_code, code(answer)) == (409, "not_scanned_yet")
             assert answer.headers["Retry-After"] == "5"
             assert scan(sender, ref, waiting) == "pending"
+        waiting_now = ("tsunagu_attachments_unscanned", "", "")
+        eventually(lambda: network.metrics()[waiting_now] == 2, 10, "operators see two waiting")
         with scanner.running():
             eventually(lambda: scan(sender, ref, clean) == "clean", 20, "scanned")
             eventually(lambda: scan(sender, ref, infected) == "infected", 20, "found")
@@ -114,6 +116,7 @@ def test_a_file_waits_for_its_scan_and_an_infected_one_is_deleted_and_told(
             # With the scanner there, it takes no longer than looking.
             later = attached(sender, ref, pdf(3000))
             eventually(lambda: fetch(sender, later).status_code == 200, 5, "scanned at once")
+            eventually(lambda: network.metrics()[waiting_now] == 0, 10, "nothing waits")
         assert fetch(sender, clean).status_code == 200  # what was passed stays passed
         assert "attachment_infected" in network.logs()
         assert "scanner_lost" in network.logs()

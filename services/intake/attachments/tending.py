@@ -54,6 +54,8 @@ class Tending:
         self._scanner = scanner
         self._reachable = True
         self._put_off: dict[str, float] = {}
+        self.when_looked: Callable[[int], None] = lambda _: None
+        """Told how many files wait for the scanner, whenever that was looked at."""
 
     @asynccontextmanager
     async def going_on(self) -> AsyncIterator[None]:
@@ -104,6 +106,7 @@ class Tending:
         """Every file that no scanner has seen, the oldest first. One of which the scanner says
         nothing holds up no other, and is shown to it again a while later."""
         unscanned = await asyncio.to_thread(self._keeper.records.unscanned)
+        self.when_looked(len(unscanned))
         now = self._clock.ticks()
         self._put_off = {
             kept.ciphertext_sha256: until
