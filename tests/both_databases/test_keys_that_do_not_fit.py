@@ -1,8 +1,10 @@
 """A key that does not fit its database is refused before anything is lost to it."""
 
 import asyncio
+import tomllib
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock
-from runtime.credentials import Credentials
+from runtime.credentials import Credentials, Kind, hashed
 from runtime.database import writing
 from runtime.keys import KeyFileError
 from services.audit.ledger import Ledger
@@ -19,8 +21,9 @@ from services.intake import tables as intake
 from services.intake.access.first_keys import hand_out
 from services.intake.key_store import KeyStore, KeyStoreFailed
 from tests.book import Book
-from tests.builders import BUNKYO, HUB, Town, a_referral
+from tests.builders import BUNKYO, CORE, HUB, Town, a_referral
 from tests.databases import refusing
+from wards.model import Ward
 
 RIGHT, WRONG = bytes(range(32)), b"w" * 32
 PERSON = uuid.uuid5(uuid.NAMESPACE_OID, "person")
@@ -122,3 +125,42 @@ def test_agency_keys_that_others_can_read_are_refused(
     path.chmod(0o600)
     hand_out(path, BUNKYO, credentials)
     assert path.read_bytes() == told
+
+
+def test_first_keys_are_made_once_and_for_newcomers_and_never_again_for_whoever_had_one(
+    database_of: Callable[[str], Engine], clock: ManualClock, tmp_path: Path
+) -> None:
+    path = tmp_path / "keys.toml"
+    credentials = Credentials(database_of("intake"), intake.credentials, clock)
+    before = {name: getattr(BUNKYO, name) for name in Ward.model_fields}
+    fewer = tuple(agency for agency in BUNKYO.agencies if agency.id != HUB)
+    hand_out(path, BUNKYO.model_construct(**{**before, "agencies": fewer}), credentials)
+    first = tomllib.loads(path.read_text("utf-8"))
+    assert first.keys() == {agency.id for agency in fewer}
+    for credential in credentials.all(CORE):
+        credentials.revoke(credential.id)
+    for _ in range(2):
+        hand_out(path, BUNKYO, credentials)
+    told = tomllib.loads(path.read_text("utf-8"))
+    assert {**told, HUB: None} == {**first, HUB: None}
+    kept = {c.agency: c.material for c in credentials.all(kind=Kind.API_KEY)}
+    assert kept == {agency: hashed(key) for agency, key in told.items()}
+    assert len(credentials.all()) == len(told), "and nobody has two"
+    assert [c.revoked_at is None for c in credentials.all(CORE)] == [False]
+
+
+def test_intakes_that_start_together_agree_on_the_first_keys(
+    database_of: Callable[[str], Engine], clock: ManualClock, tmp_path: Path
+) -> None:
+    path, engine = tmp_path / "keys.toml", database_of("intake")
+    with ThreadPoolExecutor(4) as together:
+        for done in [
+            together.submit(hand_out, path, BUNKYO, Credentials(engine, intake.credentials, clock))
+            for _ in range(4)
+        ]:
+            done.result()
+    told = tomllib.loads(path.read_text("utf-8"))
+    credentials = Credentials(engine, intake.credentials, clock)
+    kept = {c.agency: c.material for c in credentials.all()}
+    assert kept == {agency: hashed(key) for agency, key in told.items()}
+    assert len(credentials.all()) == len(BUNKYO.agencies)
