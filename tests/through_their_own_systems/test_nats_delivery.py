@@ -2,6 +2,10 @@
 
 import asyncio
 import json
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
@@ -17,6 +21,7 @@ from services.delivery.by_nats import ByNats
 from services.delivery.carrier import Delivered, Failed
 from tests.network import RunningNetwork, eventually, running_network
 from tests.partners import a_referral
+from tests.through_their_own_systems.document import runnable
 from tests.through_their_own_systems.nats_partner import (
     WARD,
     Given,
@@ -178,3 +183,26 @@ def test_a_carrier_tells_one_failure_from_another(
         await carrier.close()
 
     asyncio.run(story())
+
+
+def test_the_example_of_the_partners_document_accepts_an_offer(
+    network: RunningNetwork, given: Given
+) -> None:
+    (example,) = runnable("python", "3.3")
+    posted = network.partner(SENDER).posts(a_referral())
+    assert posted.status == 201
+    done = subprocess.run(
+        [sys.executable, "-c", example.text],
+        env={
+            **os.environ,
+            "TSUNAGU_NATS": str(network.nats()["servers"]),
+            "TSUNAGU_NATS_PASSWORD": given.password,
+        },
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    *events, answer = done.stdout.splitlines()
+    assert any(line.endswith(" tsunagu.handoff_offered.v1") for line in events), done.stdout
+    assert re.fullmatch(r"200 131059-\d{4}-\d{6} in_care", answer), done.stdout
