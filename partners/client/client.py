@@ -10,9 +10,9 @@ import httpx
 
 from .access import BearerKey
 from .calls import Calls
-from .line import Line
+from .line import AGAIN, Line
 from .models import EVENTS, Body, CloudEvent, InboxItem
-from .problem import Unreachable
+from .problem import Problem, Unreachable
 from .streams import Gap
 
 _PAGE = 500
@@ -65,17 +65,22 @@ class Client(Calls):
     def follow_inbox(self, after: int = 0) -> Iterator[InboxItem]:
         """The same, and then each new one as it comes. A line that breaks is opened again where it
         ended, for as long as ``patience`` lasts without a word."""
-        heard = time.monotonic()
+        there = time.monotonic()
         while True:
             try:
                 for event in self.stream_read_inbox(last_event_id=after):
                     item = InboxItem.model_validate(event.data, extra="ignore")
                     after = _next(after, item)
                     yield item
-                    heard = time.monotonic()
-            except httpx.TransportError as error:
-                if time.monotonic() - heard > self.line.patience:
+                there = time.monotonic()
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if time.monotonic() - there > self.line.patience:
                     raise Unreachable(type(error).__name__, None) from None
+            except httpx.TransportError:
+                there = time.monotonic()  # it was open until now
+            except Problem as problem:
+                if problem.status not in AGAIN or time.monotonic() - there > self.line.patience:
+                    raise
             time.sleep(1)
 
 

@@ -16,7 +16,7 @@ from .streams import StreamEvent, events
 
 Given = TypeVar("Given", bound=BaseModel)
 
-_AGAIN = frozenset({429, 500, 503})
+AGAIN = frozenset({429, 500, 503})
 """Answers after which the same call may succeed; nothing was promised yet."""
 _LONGEST_PAUSE = 30.0
 
@@ -67,7 +67,7 @@ class Line:
         until = time.monotonic() + self.patience
         answer = self._answered(method, where, until, **how)
         while answer.status_code == 202 and "location" in answer.headers:
-            where = answer.headers["location"]
+            where = _within(answer.headers["location"])
             if time.monotonic() > until:
                 raise NotDecidedYet(where.rpartition("/")[2])
             self._sleep(_pause(answer, 1))
@@ -117,7 +117,7 @@ class Line:
                 if not answer.is_error:
                     return answer
                 pause, problem = _pause(answer, _growing(tries)), _problem(answer)
-                if answer.status_code not in _AGAIN or not repeatable:
+                if answer.status_code not in AGAIN or not repeatable:
                     raise problem
                 failure = problem
             if not repeatable or time.monotonic() + pause > until:
@@ -128,6 +128,11 @@ class Line:
 def path(template: str, **values: object) -> str:
     """A path with its values in it, escaped."""
     return template.format(**{name: quote(str(value), safe="") for name, value in values.items()})
+
+
+def _within(location: str) -> str:
+    """A place on this network, whatever host is named: the key goes nowhere else."""
+    return httpx.URL(location).raw_path.decode("ascii")
 
 
 def _said(query: dict[str, Any]) -> dict[str, Any] | None:

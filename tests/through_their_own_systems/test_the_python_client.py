@@ -229,6 +229,32 @@ def _until(hub: Client, referral: UUID) -> int:
     raise AssertionError("nothing came")
 
 
+def test_a_stream_that_broke_goes_on_where_it_was(
+    network: RunningNetwork, client: ClientOf
+) -> None:
+    sender, hub = client("anshin-otsuka"), client("hub-otsuka")
+    to, came = models.To(agency="hub-otsuka"), list[models.InboxItem]()
+    known = hub.read_inbox(limit=1).head
+    wanted: list[UUID] = []
+    opened, both = threading.Event(), threading.Event()
+
+    def follow() -> None:
+        for item in hub.follow_inbox(after=known):
+            came.append(item)
+            opened.set()
+            if len(wanted) == 2 and item.event.subject == str(wanted[1]):
+                both.set()
+                return
+
+    threading.Thread(target=follow, daemon=True).start()
+    wanted.append(sender.submit_referral(a_referral(to=to)).id)
+    assert opened.wait(20)
+    network.kill_and_await_restart("intake")
+    wanted.append(sender.submit_referral(a_referral(to=to)).id)
+    assert both.wait(20)
+    assert [item.number for item in came] == list(range(known + 1, known + 1 + len(came)))
+
+
 def test_the_board_is_a_stream_of_its_own(client: ClientOf) -> None:
     events = client("core").stream_list_escalations(state="all")
     named = []
@@ -333,6 +359,15 @@ def test_what_the_network_says_anew_is_passed_over_and_what_is_misspelt_is_refus
         {**the_example("cloud_event"), "type": "tsunagu.moon_landed.v1"}
     )
     assert what_happened(unknown) is None
+
+
+def test_an_answer_is_looked_for_on_this_network_and_nowhere_else() -> None:
+    elsewhere = "http://tsunagu.example:9/v1/requests/1?x=2"
+    taken = Said(202, {}, {"Location": elsewhere, "Retry-After": "0"})
+    answers = [taken, Said(200, the_example("referral_given"))]
+    with scripted(lambda _, n: answers[n]) as there, Client(there.url, "key") as sender:
+        sender.submit_referral(a_referral())
+    assert [heard.path for heard in there.heard] == ["/v1/referrals", "/v1/requests/1?x=2"]
 
 
 def test_a_redirect_is_not_followed_with_the_key() -> None:
