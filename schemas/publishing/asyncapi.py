@@ -13,6 +13,7 @@ from schemas import subjects
 from schemas.base import JsonObject
 from schemas.commands import Answer, Command
 from schemas.journal import DeliveryEntry, JournalEntry
+from schemas.publishing import asyncapi_door
 from schemas.publishing.messages import ACTIONS, HAPPENED, Message, says
 from schemas.publishing.words import TITLES
 
@@ -102,9 +103,9 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
         "asyncapi": "3.0.0",
         "info": _INFO,
         "defaultContentType": "application/json",
-        "channels": channels,
-        "operations": operations,
-        "components": {"messages": {**messages, _GREW: _GREW_MESSAGE}},
+        "channels": channels | asyncapi_door.CHANNELS,
+        "operations": operations | asyncapi_door.OPERATIONS,
+        "components": {"messages": {**messages, _GREW: _GREW_MESSAGE, **asyncapi_door.MESSAGES}},
     }
 
 
