@@ -180,6 +180,16 @@ def _words(path: str, pattern: str) -> list[str]:
     return found[1].split()
 
 
+def test_the_door_for_agencies_is_opened_to_a_proxy_on_this_host_only() -> None:
+    shape = yaml.safe_load((ROOT / "deploy/nats-door.yaml").read_text("utf-8"))
+    node = shape["services"].pop("nats-1")
+    assert not shape["services"]
+    assert all(port.startswith("127.0.0.1:") for port in node["ports"])
+    assert set(node["networks"]) == shape["networks"].keys()
+    # Passwords of the cluster's routes and its monitoring stay inside.
+    assert all(port.endswith(":4222") for port in node["ports"])
+
+
 def test_the_accounts_are_those_of_the_code() -> None:
     assert not accounts_differ(), "run: python -m services.publish"
 
