@@ -30,6 +30,7 @@ from runtime.settings import Settings
 from schemas.codes import Scope
 from schemas.outside import local_text
 from services.delivery import tables as delivery
+from services.delivery.manifest_keys import ManifestKeys
 from services.intake import tables as intake
 from services.intake.access import public_keys
 from services.intake.access.certificates import thumbprint
@@ -115,6 +116,25 @@ class Administration:
                     raise Refused("すでに失効しています / it was revoked before")
                 return found
         raise Refused("その ID の資格情報はありません / there is no credential with that id")
+
+    def manifest_keys(self, rotate: timedelta | None = None) -> list[dict[str, Any]]:
+        """With what delivery signs its manifests, newest first; ``rotate``: a new one, and for how long
+        those before it sign as well. Run where delivery keeps its keys."""
+        keys = ManifestKeys(self._settings.keys, self._clock)
+        if rotate is not None:
+            keys.rotate(rotate)
+            keys.hand_out(self._ward.code, [agency.id for agency in self._ward.agencies])
+        now = self._clock.now()
+        return [
+            {
+                "id": key.id,
+                "signs": key.signs(now),
+                "since": local_text(key.since),
+                "until": None if key.until is None else local_text(key.until),
+                "public": key.public.hex(),
+            }
+            for key in keys.all()
+        ]
 
     def document(self, credential: Credential) -> dict[str, Any]:
         """Of one, for programs; nothing of its material."""

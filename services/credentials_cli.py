@@ -113,6 +113,30 @@ def revoke_credential(
         print(f"失効 / revoked: {_named(revoked)}")
 
 
+@app.command("manifest-key")
+def manifest_key(
+    rotate: Annotated[bool, typer.Option("--rotate", help="新しい鍵に替える / a new one")] = False,
+    overlap: Annotated[
+        str, typer.Option(help="古いものも署名する期間 / how long both sign")
+    ] = "7d",
+    as_json: AsJson = False,
+) -> None:
+    """送達目録の署名鍵 / What signs the manifests; where delivery keeps its keys."""
+    from services.credentials import overlap_of
+
+    with _administering() as administration:
+        keys = administration.manifest_keys(overlap_of(overlap) if rotate else None)
+    if as_json:
+        print(json.dumps(keys, indent=2))
+        return
+    table = Table("id", "署名中 / signs", "から / since", "まで / until")
+    for key in keys:
+        signs = "はい / yes" if key["signs"] else "いいえ / no"
+        table.add_row(key["id"], signs, key["since"], key["until"] or "")
+    Console(width=max(out.width, 110)).print(table)
+    print("公開側は keys/manifest.vkeys に / the public halves are in keys/manifest.vkeys")
+
+
 @contextlib.contextmanager
 def _administering() -> Iterator["Administration"]:
     """What cannot be done is said in a sentence, and the command fails."""

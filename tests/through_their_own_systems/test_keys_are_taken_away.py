@@ -2,6 +2,7 @@
 nobody off. Intake believes this host when it says with whose certificate somebody came."""
 
 import base64
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -17,14 +18,17 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner, Result
 
 from services.cli import app
+from tests.builders import BUNKYO
 from tests.network import RunningNetwork, running_network
 from tests.partners import Partner, a_referral
+from tests.through_their_own_systems.document import blocks
 from tests.through_their_own_systems.signing import (
     Authority,
     a_form,
     a_key,
     an_assertion,
     pem_of,
+    private_pem,
 )
 
 HUB, ANSHIN = "hub-motofuji", "anshin-motofuji"
@@ -108,6 +112,36 @@ def test_a_token_is_refused_within_a_second_of_the_end_of_its_key(
     token = asked().json()["access_token"]
     assert revoked_within(guarded, made["id"], bearer(token)) < A_SECOND
     assert asked().status_code == 401
+
+
+def test_the_document_for_partners_gets_a_token(guarded: RunningNetwork, tmp_path: Path) -> None:
+    """With the very lines that it shows."""
+    file = tmp_path / "anshin.pem"
+    file.write_bytes(pem_of(a_key("ES256", 3)))
+    administer(guarded, "new", "jwt_key", ANSHIN, "--file", str(file))
+    (shown,) = [b.text for b in blocks() if (b.section, b.language) == ("1.2", "python")]
+    names: dict[str, Any] = {}
+    exec(shown, names)
+
+    def asked() -> str | None:
+        with contextlib.suppress(httpx.HTTPStatusError):
+            key = private_pem(a_key("ES256", 3)).decode()
+            return str(names["token"](guarded.url, ANSHIN, key))
+        return None
+
+    assert seconds_until(lambda: asked() is not None) < A_SECOND
+    assert directory(guarded, bearer(asked() or "")).status_code == 200
+
+
+def test_the_key_of_the_manifests_is_rotated_with_an_overlap(guarded: RunningNetwork) -> None:
+    (old,) = administer(guarded, "manifest-key")
+    new, before = administer(guarded, "manifest-key", "--rotate", "--overlap", "1h")
+    assert before["id"] == old["id"] != new["id"]
+    assert (new["signs"], before["signs"]) == (True, True)
+    assert (new["until"], before["until"] is None) == (None, False)
+    told = (guarded.home / "keys" / "manifest.vkeys").read_text("ascii").splitlines()
+    assert len(told) == 2 * len(BUNKYO.agencies)
+    assert commanded(guarded, "manifest-key").exit_code == 0
 
 
 def test_a_certificate_is_refused_within_a_second(guarded: RunningNetwork, tmp_path: Path) -> None:
