@@ -49,7 +49,7 @@ class _Pace:
 
     async def turn(self, per_second: int) -> None:
         await self.until(self._next)
-        self._next = max(self._next + 1 / per_second, self._clock.ticks())
+        self._next = self._clock.ticks() + 1 / per_second
 
     async def until(self, ticks: float) -> None:
         # Asked again and again, never slept through: the clock may be moved.

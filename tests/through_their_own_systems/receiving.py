@@ -10,8 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from typer.testing import CliRunner, Result
+
 from partners.listener import listening
 from partners.receiver import Receiver, Reply
+from services.cli import app
 from tests.network import RunningNetwork, eventually
 from wards.load import bundled_ward
 
@@ -83,6 +86,11 @@ def otsuka(home: Path, **how: Any) -> Iterator[tuple[Otsuka, System]]:
             yield network, system
         finally:
             network.stop()
+
+
+def command(network: RunningNetwork, *arguments: str) -> Result:
+    """`tsunagu` on this network's home, in this process: a start of its own costs a second or more."""
+    return CliRunner().invoke(app, list(arguments), env=network.settings.environment())
 
 
 def _secret(said: Any) -> str:
