@@ -26,7 +26,9 @@ _NOT_HOSTS = tuple(map(ipaddress.IPv6Network, ("2001::/23", "2002::/16", "3fff::
 _TRANSLATED = ipaddress.IPv6Network(
     "64:ff9b::/96"
 )  # RFC 6052: the IPv4 address is in the last 32 bits
-_RELAYS = ipaddress.IPv4Network("192.88.99.0/24")  # RFC 7526: 6to4 relays, no longer anybody's
+# RFC 7526: 6to4 relays, no longer anybody's; RFC 6890: special ones, of which older Pythons think
+# some global.
+_NOT_HOSTS_4 = tuple(map(ipaddress.IPv4Network, ("192.88.99.0/24", "192.0.0.0/24")))
 
 
 class ForbiddenAddress(Exception):
@@ -44,7 +46,7 @@ def is_public(address: Address) -> bool:
         isatap = int(address) >> 32 & 0xFCFF_FFFF == 0x0000_5EFE
         if isatap or address not in _GLOBAL_UNICAST or any(address in net for net in _NOT_HOSTS):
             return False
-    elif address in _RELAYS:
+    elif any(address in net for net in _NOT_HOSTS_4):
         return False
     return address.is_global and not address.is_multicast and not address.is_reserved
 

@@ -107,6 +107,9 @@ class Lane:
             self._more = True
             return None
         only, most = self._which(room)
+        anyway = self._away and only is Only.ALL
+        # What was on its way when the look began is not known to it, even if it is done by the end.
+        busy = frozenset(self._threads)
         try:
             if self._back:
                 await asyncio.to_thread(self._notes.hurry, self._agency)
@@ -118,11 +121,11 @@ class Lane:
             log("looking_for_deliveries_failed", fault=True, agency=self._agency)
             return ticks + _GLANCE
         for thread, rows in groupby(sorted(look.rows, key=_order), key=lambda row: row.thread):
-            if thread not in self._threads:
+            if thread not in busy and thread not in self._threads:
                 taken = list(rows)
                 self._threads.add(thread)
                 self._numbers.update(row.number for row in taken)
-                tasks.create_task(self._carry(thread, taken))
+                tasks.create_task(self._carry(thread, taken, anyway=anyway))
         self._more = look.more
         if look.next_at is None:
             return None
@@ -153,13 +156,16 @@ class Lane:
 
     # -- carrying --------------------------------------------------------------------------------
 
-    async def _carry(self, thread: str, rows: list[Waiting]) -> None:
-        """One referral's events in order; after one that failed the others wait with it."""
+    async def _carry(self, thread: str, rows: list[Waiting], *, anyway: bool) -> None:
+        """One referral's events in order; after one that failed the others wait with it. ``anyway``:
+        also while the agency is away."""
         left = deque(rows)
         try:
             while left:
                 row = left[0]
                 async with self._at_once:
+                    if self._may_wait(row) and not anyway:
+                        return
                     outcome = await self._carried(row.event)
                 self._say(row, outcome)
                 self._learn(thread, outcome)
@@ -173,6 +179,12 @@ class Lane:
             self._numbers.difference_update(row.number for row in left)
             self._release(thread)
             self._woken.set()
+
+    def _may_wait(self, row: Waiting) -> bool:
+        """What was taken before the agency was found to be away, or was disabled."""
+        if row.test and not row.attempts:
+            return False
+        return self.disabled or (self._away and not row.attempts)
 
     async def _carried(self, event: JsonObject) -> Outcome:
         try:
@@ -196,7 +208,9 @@ class Lane:
         if isinstance(outcome, Failed):
             if of_the_way(outcome):
                 self._failing.add(thread)
-                self._away = self._away or len(self._failing) >= _AWAY_AFTER
+                if not self._away and len(self._failing) >= _AWAY_AFTER:
+                    self._away, self._new_one_at = True, now
+                    log("agency_found_away", agency=self._agency)
             return
         back = self._away or now - self._arrived_at > _BACK_AFTER
         self._away = False

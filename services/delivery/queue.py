@@ -49,6 +49,9 @@ class Look:
     more: bool
 
 
+_MOST = 500  # rows at once, however many of one referral wait
+
+
 class Only(Enum):
     """Which of an agency's rows are looked for."""
 
@@ -122,6 +125,7 @@ class Queue:
             next_at = None if page else self._next_at(connection, agency, only, now)
         if blocked:
             self._put_behind(agency, blocked)
+            next_at = datetime.fromisoformat(min(blocked.values()))
         if next_at is not None and next_at > now + self._longest:
             self._bring_back(agency, now)
             next_at = now
@@ -159,27 +163,35 @@ class Queue:
         besides: Collection[int],
         now: str,
     ) -> tuple[list[int], dict[str, str]]:
-        """The numbers of the page whose turn it is, and which referrals have to wait until when."""
+        """The numbers whose turn it is, and which referrals have to wait until when. Of a referral in
+        the page everything that waits is taken, from the first on: what stands behind may bear a later
+        time than what came after it."""
         d = t.deliveries
         threads = {row.thread for row in page if row.number not in besides}
         if not threads:
             return [], {}
-        first = (
-            sa.select(sa.func.min(d.c.number))
-            .where(_waiting(agency), d.c.thread.in_(threads))
-            .group_by(d.c.thread)
+        query = (
+            sa.select(d.c.thread, d.c.number, d.c.next_at)
+            .where(
+                _waiting(agency),
+                d.c.thread.in_(threads),
+                d.c.number <= max(row.number for row in page),
+            )
+            .order_by(d.c.number)
         )
-        query = sa.select(d.c.thread, d.c.number, d.c.next_at).where(
-            d.c.agency == agency, d.c.number.in_(first)
-        )
-        heads = connection.execute(query).all()
-        blocked = {head.thread: head.next_at for head in heads if head.next_at > now}
-        numbers = {head.number for head in heads}
-        numbers |= {row.number for row in page}
-        known = {head.number: head.thread for head in heads}
-        known |= {row.number: row.thread for row in page}
-        turn = (n for n in numbers.difference(besides) if known[n] in threads)
-        return sorted(n for n in turn if known[n] not in blocked), blocked
+        blocked: dict[str, str] = {}
+        numbers: list[int] = []
+        begun: set[str] = set()
+        for row in connection.execute(query):
+            if row.number in besides:
+                continue
+            if row.thread not in begun:
+                begun.add(row.thread)
+                if row.next_at > now:
+                    blocked[row.thread] = row.next_at
+            if row.thread not in blocked:
+                numbers.append(row.number)
+        return numbers[:_MOST], blocked
 
     def _put_behind(self, agency: str, blocked: dict[str, str]) -> None:
         """What stands behind one that has to wait is not looked at before that one's next try."""
