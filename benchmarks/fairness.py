@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -35,6 +36,7 @@ OTHERS = (
 FLOODER = "anshin-motofuji"
 FLOODING = 64  # connections
 EVERY = 0.25  # seconds between two posts of one agency
+_BEGINS = 1.0  # seconds until a flood has begun, or is over
 
 
 def p95(seconds: list[float]) -> float:
@@ -67,7 +69,7 @@ async def others(port: int, keys: dict[str, str], seconds: float, stretch: int) 
     return took
 
 
-async def flood(port: int, key: str, stretch: str) -> None:
+async def flood(port: int, key: str) -> None:
     """Until killed. Prints what it was answered, once a second."""
     answered: Counter[int] = Counter()
 
@@ -77,10 +79,15 @@ async def flood(port: int, key: str, stretch: str) -> None:
         count = 0
         while True:
             count += 1
-            headers = f"Authorization: Bearer {key}\r\nIdempotency-Key: flood-{stretch}-{place}-{count}\r\n"
-            body = sample(count, f"flood {stretch} {place}")
-            status, _, _ = await line.post("/v1/referrals", body, headers)
-            answered[status] += 1
+            headers = f"Authorization: Bearer {key}\r\nIdempotency-Key: flood-{place}-{count}\r\n"
+            body = sample(count, f"flood {place}")
+            try:
+                status, _, _ = await line.post("/v1/referrals", body, headers)
+            except (asyncio.IncompleteReadError, ConnectionError):
+                line.close()  # it was stopped for longer than intake keeps a line that is silent
+                await line.open()
+            else:
+                answered[status] += 1
 
     async def tell() -> None:
         while True:
@@ -90,22 +97,34 @@ async def flood(port: int, key: str, stretch: str) -> None:
     await asyncio.gather(tell(), *map(connection, range(FLOODING)))
 
 
-@contextlib.contextmanager
-def flooded(port: int, key: str, stretch: int, answered: Counter[str]) -> Iterator[None]:
-    """A process of its own, which does not slow the one that measures but by its share of the
-    machine."""
-    arguments = ["--flood", str(port), str(stretch)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.fairness", *arguments],
-        stdout=subprocess.PIPE, text=True, env={**os.environ, "FLOODERS_KEY": key},
-    )  # fmt: skip
-    try:
-        time.sleep(5)  # its burst is over, and it is at its rate
-        yield
-    finally:
-        process.terminate()
-        lines, _ = process.communicate()
-        answered.update(json.loads(lines.strip().splitlines()[-1]))
+class Flood:
+    """In a process of its own, stopped and let go by signals: stretches may be short then, and a slow
+    spell of the machine meets quiet and flooded ones alike."""
+
+    def __init__(self, port: int, key: str) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.fairness", "--flood", str(port)],
+            stdout=subprocess.PIPE, text=True, env={**os.environ, "FLOODERS_KEY": key},
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def going(self) -> Iterator[None]:
+        self._process.send_signal(signal.SIGCONT)
+        time.sleep(_BEGINS)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGSTOP)
+            time.sleep(_BEGINS)
+
+    def end(self) -> dict[str, int]:
+        """What it was answered."""
+        self._process.send_signal(signal.SIGCONT)
+        time.sleep(2)
+        self._process.terminate()
+        lines, _ = self._process.communicate()
+        told: dict[str, int] = json.loads(lines.strip().splitlines()[-1])
+        return told
 
 
 def measure(pairs: int, seconds: float, limits: str) -> None:
@@ -115,40 +134,38 @@ def measure(pairs: int, seconds: float, limits: str) -> None:
         settings = Settings(home=home, port=free_port(), ward=ward)
         with network(settings):
             keys = tomllib.loads((home / "keys.toml").read_text())
-            asyncio.run(others(settings.port, keys, 5, 0))  # warm
+            flood = Flood(settings.port, keys[FLOODER])
             quiet: list[list[float]] = []
             loud: list[list[float]] = []
-            answered: Counter[str] = Counter()
+            with flood.going():
+                asyncio.run(others(settings.port, keys, 5, 0))  # warm
             for pair in range(1, pairs + 1):
                 quiet.append(asyncio.run(others(settings.port, keys, seconds, 2 * pair)))
-                with flooded(settings.port, keys[FLOODER], pair, answered):
+                with flood.going():
                     loud.append(asyncio.run(others(settings.port, keys, seconds, 2 * pair + 1)))
-                ratio = p95(loud[-1]) / p95(quiet[-1])
-                print(
-                    f"pair {pair}: quiet {percentiles(quiet[-1])}  flooded "
-                    f"{percentiles(loud[-1])} ms (p50/p95/p99)  p95 x{ratio:.2f}",
-                    flush=True,
-                )
-                time.sleep(3)
+            answered = flood.end()
     ratios = [p95(b) / p95(a) for a, b in zip(quiet, loud, strict=True)]
-    print(f"all quiet   {percentiles([x for part in quiet for x in part])} ms")
-    print(f"all flooded {percentiles([x for part in loud for x in part])} ms")
-    print(f"others' p95, flooded / quiet: median of pairs x{statistics.median(ratios):.2f}")
+    everything = [[x for part in parts for x in part] for parts in (quiet, loud)]
+    print(f"quiet   {percentiles(everything[0])} ms (p50/p95/p99), {len(everything[0])} posts")
+    print(f"flooded {percentiles(everything[1])} ms, {len(everything[1])} posts")
+    print(
+        f"others' p95, flooded / quiet: x{p95(everything[1]) / p95(everything[0]):.2f} of all, "
+        f"median of {pairs} pairs x{statistics.median(ratios):.2f}"
+    )
     told = ", ".join(f"{status}: {count}" for status, count in sorted(answered.items()))
     print(f"the flooder was answered {told}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--pairs", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=5)
     tried = "other limits than the bundled ward's: requests_per_second=50,burst=100,at_once=2"
     parser.add_argument("--limits", default="", help=tried)
-    parser.add_argument("--flood", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--flood", help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.flood:
-        port, stretch = given.flood
-        asyncio.run(flood(int(port), os.environ["FLOODERS_KEY"], stretch))
+        asyncio.run(flood(int(given.flood), os.environ["FLOODERS_KEY"]))
     else:
         measure(given.pairs, given.seconds, given.limits.replace("=", " = "))
 
