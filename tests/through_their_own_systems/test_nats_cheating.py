@@ -246,6 +246,9 @@ def test_who_does_not_know_the_password_of_the_agency_is_not_let_in(
 ) -> None:
     async def story() -> None:
         servers = network.nats()["servers"]
+        for agency in (CHEAT, VICTIM):
+            async with connected_as(network, agency, given[agency].password):
+                pass  # the network knows the credential
         for user, password in (
             (CHEAT, "wrong"),
             (CHEAT, ""),
