@@ -290,7 +290,11 @@ class Stage(StrEnum):
 class Undelivered(StrEnum):
     """届かない理由 / Why an event is not delivered
 
-    Why a receiver does not have an event (不達の理由)."""
+    Why a receiver does not have an event (不達の理由).
+
+    hangs 時間内に答えがない · unreachable つながらない · not_connected NATS で接続していない ·
+    refused 受け取らないと答えた · redirects 別の場所へ誘導した · untrusted 証明書が信頼できな
+    い · forbidden_address 公開されていない宛先 · no_secret 署名の秘密がない"""
 
     HANGS = "hangs"
     UNREACHABLE = "unreachable"

@@ -164,6 +164,12 @@ VALUES: dict[str, dict[str, str]] = {
         "closed": "終結", "cancelled": "取消",
     },
     "HandoffKind": {"transfer": "引き継ぎ（担当が移る）", "request": "依頼（担当は移らない）"},
+    "Undelivered": {
+        "hangs": "時間内に答えがない", "unreachable": "つながらない",
+        "not_connected": "NATS で接続していない", "refused": "受け取らないと答えた",
+        "redirects": "別の場所へ誘導した", "untrusted": "証明書が信頼できない",
+        "forbidden_address": "公開されていない宛先", "no_secret": "署名の秘密がない",
+    },
     "DeliveryTestState": {
         "in_inbox": "受信箱にある（取りに来る機関）", "pending": "配送中", "delivered": "届いた",
         "failed": "届かなかった",

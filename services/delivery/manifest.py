@@ -112,6 +112,9 @@ class Manifests:
             ),
             "signed_at": utc_text(now),
         }
+        # One of the same day and size, with an older key, is of no more use.
+        same = [t.manifests.c[name] == row[name] for name in ("agency", "day", "size")]
+        connection.execute(sa.delete(t.manifests).where(*same))
         connection.execute(sa.insert(t.manifests), [row])
         return Fact(ManifestSigned(agency=agency, size=size, head=head.hex()), actor=asked_by)
 
@@ -122,7 +125,7 @@ class Manifests:
         if day is not None:
             query = query.where(m.c.day == day.isoformat())
         # By size first: it never shrinks, while a host's clock can be set back.
-        query = query.order_by(m.c.size.desc(), m.c.signed_at.desc(), m.c.id.desc())
+        query = query.order_by(m.c.size.desc(), m.c.day.desc())
         return connection.execute(query.limit(1)).first()
 
     def _signed_by_the_newest(self, row: sa.Row[Any]) -> bool:

@@ -89,8 +89,7 @@ class ManifestKeys:
             made = ManifestKey(_public(signing_key(coming)), now)
             with contextlib.suppress(FileExistsError):
                 os.link(newest, self._older(before[0]))
-            # What follows from here is undone by nothing: whoever dies before the last step leaves
-            # the older key signing, and the next rotation makes another.
+            # Whoever dies between these two leaves both keys signing.
             os.replace(coming, newest)
             self._list([made, *before])
             for key in before:
@@ -120,9 +119,9 @@ class ManifestKeys:
             known = [_read(one) for one in said["keys"]]
         public = _public(signing_key(self._folder / _NEWEST))
         if not known or known[0].public != public:
-            # The first one, or whoever rotated died before it was listed.
-            now = self._clock.now()
-            known = [ManifestKey(public, now), *(_ending(key, now) for key in known)]
+            # The first one, or whoever rotated died before it was listed: then the older ones sign
+            # on until somebody rotates again.
+            known = [ManifestKey(public, self._clock.now()), *known]
             self._list(known)
         return known
 
