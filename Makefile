@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
-.PHONY: help demo up test torture simulate bench bench-clocks bench-fairness schemas lock
+.PHONY: help demo up test torture simulate bench bench-clocks bench-delivery bench-fairness schemas lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ bench-clocks: $(READY) ## measure how late clocks strike, idle and under load
 
 bench-fairness: $(READY) ## measure what others notice while one partner floods the door
 	$(BIN)/python -m benchmarks.fairness
+
+bench-delivery: $(READY) ## measure how soon events reach agencies' systems, 5 of 20 of them bad
+	$(BIN)/python -m benchmarks.delivery
 
 schemas: $(READY) ## write schemas/published/ anew from the types
 	$(BIN)/python -m services.publish

@@ -189,6 +189,12 @@ def fill(engine: Engine, ward: Ward, journal: Journal, agency: str, events: int)
             queue.take_in(connection, inboxes.take_in(connection, read))
 
 
+def processor_time(pid: int) -> float:
+    """Seconds that a process has had."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def waiting(engine: Engine) -> int:
     d = t.deliveries
     healthy = d.c.agency.in_(NAMES[:HEALTHY])
@@ -221,11 +227,14 @@ async def measured(arguments: argparse.Namespace, folder: Path, endpoints: Endpo
                 ("idle, 2 referrals/s", 2.0, arguments.seconds),
                 (f"{arguments.rate} referrals/s", float(arguments.rate), arguments.seconds),
             ):
+                before = processor_time(service.pid)
                 await feed(bus, journal, rate, seconds)
                 late = await drained(engine, endpoints)
+                spent = processor_time(service.pid) - before
                 print(
                     f"{name}: {len(late)} webhooks to {HEALTHY} healthy agencies, "
-                    f"p50/p95/p99 {percentiles(late)} ms, latest {max(late) * 1000:.0f} ms",
+                    f"p50/p95/p99 {percentiles(late)} ms, latest {max(late) * 1000:.0f} ms, "
+                    f"{spent / len(late) * 1000:.2f} ms of delivery's processor each",
                     flush=True,
                 )
         finally:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,12 +48,14 @@ from wards.model import Ward
 
 SERVICE = "delivery"
 MIGRATIONS = Path(__file__).with_name("migrations")
+_SWITCH = 0.0005  # seconds; the database's threads must not hold up a thousand posts a second
 _NUDGE = 1.0  # seconds that telling of new events may take
 _LOOK = 0.3  # seconds between looks at what a day or an operator asks for
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
     """Serve until cancelled."""
+    sys.setswitchinterval(_SWITCH)
     async with running(settings, SERVICE, ward.code, MIGRATIONS, t.journals.writer) as service:
         await _Delivery(settings, ward, clock, service).run()
 

@@ -26,7 +26,8 @@ from services.delivery.queue import Only, Queue, Waiting
 AT_ONCE = 16
 """Events of one agency that are being carried at the same moment."""
 _TAKEN = 200  # rows of one agency in memory
-_PAUSE = 0.1  # seconds between two looks at the queue: under load several events are found by one
+_PAUSE = 0.2  # seconds between two looks at the queue: under load several events are found by one
+_PAUSE_AWAY = 0.8  # seconds; while nothing new is sent, what is new needs no look
 _GLANCE = 0.5  # seconds between two looks at the clock
 _LOOK_EVERY = 10.0  # seconds; whatever happens, the queue is looked at so often
 _AWAY_AFTER = 5  # referrals in a row whose events could not be brought
@@ -72,7 +73,7 @@ class Lane:
             while True:
                 self._woken.clear()
                 due = await self._look(tasks)
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(_PAUSE_AWAY if self._away or self.disabled else _PAUSE)
                 await self._rest(due)
 
     async def carry_again(self, number: int) -> Outcome | None:
