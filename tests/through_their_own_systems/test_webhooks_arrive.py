@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from runtime.clock import ManualClock
 from tests.databases import SqliteFiles, opened
 from tests.nats import until
 from tests.through_their_own_systems.carriage import HOME, HOSPITAL, Carriage, Cases, thread_of
+from tests.through_their_own_systems.document import runnable
 from tests.through_their_own_systems.receivers import (
     SECRET,
     TAKES,
@@ -28,6 +31,19 @@ from tests.through_their_own_systems.receivers import (
 )
 
 ANOTHER = "whsec_" + "YW5vdGhlci1zYW1wbGUtc2VjcmV0LW9mLXRlc3RzIQ=="
+
+
+def test_the_documents_receiver_takes_an_event_once() -> None:
+    (block,) = runnable("python", "3.1")
+    done = subprocess.run(
+        [sys.executable, "-"],
+        input=block.text,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["1 tsunagu.handoff_offered.v1"]
 
 
 @pytest.fixture
