@@ -97,7 +97,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
             *api.handlers(),
             *door.tokens.handlers(),
             *Checking(edge, desk).handlers(),
-            *Fhir(edge, desk, gateway, ward).handlers(),
+            *Fhir(edge, desk, gateway, ward, clock).handlers(),
             *attachments.handlers(edge),
         ],
         lifespan=[lifespan],

@@ -103,7 +103,7 @@ def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
         for handler in (
             *api.handlers(),
             *Checking(edge, nothing).handlers(),
-            *Fhir(edge, nothing, nothing, nothing).handlers(),
+            *Fhir(edge, nothing, nothing, nothing, nothing).handlers(),
             *Attachments(edge, nothing).handlers(),
         )
         for path in handler.paths

@@ -1,12 +1,15 @@
 """FHIR as partners send it, made up for the tests: sample persons, published profiles and codes."""
 
 import copy
+from datetime import datetime
 from typing import Any
 
+from schemas.outside import JAPAN
 from services.intake.fhir.names import extension, system
 
 Json = dict[str, Any]
 WARD = "131059"
+NOW = datetime(2026, 11, 20, 17, 0, tzinfo=JAPAN)
 
 DOC = "urn:uuid:00000000-0000-4000-8000-00000000000"
 SECTION = "http://jpfhir.jp/fhir/eReferral/CodeSystem/document-section"
@@ -117,6 +120,18 @@ def a_bundle(*resources: Json, kind: str = "collection", identifier: str | None 
 
 def a_parcel(**bundle: Any) -> Json:
     return a_bundle(a_request(), a_patient(), a_consent(), a_task(), **bundle)
+
+
+def changed(index: int, **fields: Any) -> Json:
+    """The usual parcel (0 request, 1 patient, 2 consent, 3 task) with something changed."""
+    parcel = a_parcel()
+    resource = parcel["entry"][index]["resource"]
+    for name, value in fields.items():
+        if value is None:
+            resource.pop(name, None)
+        else:
+            resource[name] = value
+    return parcel
 
 
 def contained_request() -> Json:

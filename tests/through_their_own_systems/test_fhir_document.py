@@ -14,6 +14,7 @@ from services.intake.fhir.tables import FROM_SECTION, SECTIONS, TO_SECTION
 from tests.builders import BUNKYO
 from tests.through_their_own_systems.fhir_samples import (
     DOC,
+    NOW,
     SECTION,
     Json,
     a_consent,
@@ -30,7 +31,7 @@ HERE = "Bundle.entry[0].resource"
 
 
 def read(document: Json, agency: str = "sample-hospital") -> Came | Refusal:
-    return read_post(json.dumps(document).encode(), BUNKYO, agency)
+    return read_post(json.dumps(document).encode(), BUNKYO, agency, NOW)
 
 
 def submitted(document: Json) -> ReferralSubmission:

@@ -15,7 +15,7 @@ from services.intake.fhir.openapi import fhir_operations
 from services.intake.fhir.reading import Came, read_post
 from tests.builders import BUNKYO
 from tests.network import RunningNetwork
-from tests.through_their_own_systems.fhir_samples import WARD
+from tests.through_their_own_systems.fhir_samples import NOW, WARD
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "partners.md").read_text("utf-8")
 CHAPTER = DOCUMENT.partition("\n## 8 FHIR\n")[2].partition("\n## 9 ")[0]
@@ -110,7 +110,7 @@ def test_limits_are_those_of_the_code() -> None:
 def test_an_example_is_read_without_loss(example: dict[str, object]) -> None:
     if example["resourceType"] == "Task":
         return
-    came = read_post(json.dumps(example).encode(), BUNKYO, SENDER)
+    came = read_post(json.dumps(example).encode(), BUNKYO, SENDER, NOW)
     assert isinstance(came, Came), came
     assert came.left == ()
     ReferralSubmission.model_validate_json(came.slip.raw())

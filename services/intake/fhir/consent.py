@@ -1,10 +1,13 @@
 """Consent ↔ the legal basis of the disclosure (同意・提供の根拠). Pure.
 
 A FHIR Consent alone says that somebody agreed, not on which of the law's grounds personal data is
-handed over; so a code of ours has to stand with it: in ``policyRule``, or as an extension.
+handed over; so a code of ours has to stand with it: in ``policyRule``, or as an extension. Of what it
+permits we can keep a period and agencies; a consent with any other limit is refused, since nobody here
+would hold to it.
 """
 
 from schemas.base import JsonObject
+from services.intake.fhir import moments
 from services.intake.fhir.names import CONSENT_SCOPE, extension, system
 from services.intake.fhir.parcel import Parcel, Resource, codes
 from services.intake.fhir.slip import Slip
@@ -15,6 +18,8 @@ _WORDS = {
     "consent-decided-by": "decided_by",
     "consent-meeting": "meeting",
 }
+_KEPT = ("id", "extension", "type", "period", "actor")
+"""Of a provision; the rest (nested provisions, purposes, classes of data and so on) limits it."""
 
 
 def read_consent(slip: Slip, parcel: Parcel, root: Resource) -> None:
@@ -45,14 +50,15 @@ def read_consent(slip: Slip, parcel: Parcel, root: Resource) -> None:
         slip.wrong(
             f"{path}.status", "有効（active）な同意ではありません / the consent is not active"
         )
-    subject, patient = (
-        parcel.find(root.body.get("subject"), root), parcel.find(body.get("patient"), consent)
-    )  # fmt: skip
-    if subject is not None and patient is not None and subject is not patient:
-        slip.wrong(f"{path}.patient", "別の人の同意です / it is somebody else's consent")
+    if not parcel.concerns(
+        body.get("patient"), consent, parcel.find(root.body.get("subject"), root)
+    ):
+        slip.wrong(
+            f"{path}.patient",
+            "本人の同意と確かめられません / this is not known to be the person's own consent",
+        )
     provision: JsonObject = body.get("provision") or {}
-    if provision.get("type") == "deny":
-        slip.wrong(f"{path}.provision.type", "提供を拒む同意書です / it denies the disclosure")
+    _limits(slip, parcel, provision, f"{path}.provision")
     named = [
         *codes(body.get("policyRule"), wanted, f"{path}.policyRule"),
         *([found] if (found := consent.extension("consent-basis")) is not None else ()),
@@ -70,10 +76,12 @@ def read_consent(slip: Slip, parcel: Parcel, root: Resource) -> None:
     else:
         slip.put("/consent/basis", *named[0])
     if body.get("dateTime"):
-        slip.put("/consent/obtained_at", body["dateTime"], f"{path}.dateTime")
+        obtained = moments.first_moment(body["dateTime"])
+        slip.put("/consent/obtained_at", obtained, f"{path}.dateTime")
     period = provision.get("period") or {}
     if period.get("end"):
-        slip.put("/consent/expires_at", period["end"], f"{path}.provision.period.end")
+        expires = moments.last_moment(period["end"])
+        slip.put("/consent/expires_at", expires, f"{path}.provision.period.end")
     for name, field in _WORDS.items():
         found = consent.extension(name)
         if found is not None:
@@ -81,16 +89,39 @@ def read_consent(slip: Slip, parcel: Parcel, root: Resource) -> None:
     _members(slip, parcel, consent, provision)
 
 
+def _limits(slip: Slip, parcel: Parcel, provision: JsonObject, where: str) -> None:
+    """Refuse what is not permitted now, or not without a limit that we cannot keep."""
+    if provision.get("type") == "deny":
+        slip.wrong(f"{where}.type", "提供を拒む同意書です / it denies the disclosure")
+    if not parcel.in_force(provision):
+        slip.wrong(
+            f"{where}.period", "いま有効な同意ではありません / the consent is not in force now"
+        )
+    for name in provision:
+        if name not in _KEPT and not name.startswith("_"):
+            slip.wrong(
+                f"{where}.{name}",
+                "この条件は守れないので受け付けられません（期間と機関だけ） / this limit cannot be kept here, "
+                "only a period and agencies",
+            )
+
+
 def _members(slip: Slip, parcel: Parcel, consent: Resource, provision: JsonObject) -> None:
-    """To whom it may be disclosed: those of the actors that are agencies here."""
+    """To whom it may be disclosed: agencies here, every one of them."""
     agencies = []
-    for actor in provision.get("actor") or ():
+    for i, actor in enumerate(provision.get("actor") or ()):
+        where = f"{consent.path}.provision.actor[{i}]"
         place = parcel.place(actor.get("reference"), consent) or {}
         if "agency" in place:
             agencies.append(place["agency"])
+        else:
+            slip.wrong(
+                where,
+                "提供先がこのネットワークの機関として書かれていません / who may have it is not named as an "
+                "agency of this network",
+            )
     if agencies:
-        where = f"{consent.path}.provision.actor"
-        slip.put("/consent/agencies", agencies, where)
+        slip.put("/consent/agencies", agencies, f"{consent.path}.provision.actor")
 
 
 def tell_consent(given: JsonObject, ward: str) -> JsonObject:

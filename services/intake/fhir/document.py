@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from schemas.base import JsonObject
+from services.intake.fhir import moments
 from services.intake.fhir.consent import read_consent
 from services.intake.fhir.names import (
     DOCUMENT_TYPES,
@@ -71,7 +72,10 @@ def read_document(
     for name, pointer in _EXTENSIONS.items():
         found = composition.extension(name)
         if found is not None:
-            slip.put(pointer, *found)
+            said, stands = found
+            if name == "requested-by":
+                said = moments.last_moment(said)
+            slip.put(pointer, said, stands)
     term = ward.term("requested_actions", str(slip.body.get("requested_action")))
     if not slip.has("/function") and isinstance(term, RequestedAction):
         slip.put("/function", term.function, f"{path}.extension")

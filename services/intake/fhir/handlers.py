@@ -18,6 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
+from runtime.clock import Clock
 from runtime.observability import log
 from schemas import queries as q
 from schemas.base import JsonObject, ReferralRef
@@ -56,11 +57,12 @@ _STALE = Refusal(
 
 
 class Fhir:
-    def __init__(self, edge: Edge, desk: Desk, gateway: Gateway, ward: Ward) -> None:
+    def __init__(self, edge: Edge, desk: Desk, gateway: Gateway, ward: Ward, clock: Clock) -> None:
         self._edge = edge
         self._desk = desk
         self._gateway = gateway
         self._ward = ward
+        self._clock = clock
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fhir")
         self._waiting = 0
 
@@ -103,7 +105,7 @@ class Fhir:
         if isinstance(posted, Refusal):
             return refused(posted)
         came = await self._in_thread(
-            partial(reading.read_post, posted.raw, self._ward, caller.agency)
+            partial(reading.read_post, posted.raw, self._ward, caller.agency, self._clock.now())
         )
         if isinstance(came, Refusal):
             return refused(came)

@@ -5,9 +5,11 @@ References are looked up, never followed by themselves: a circle of them leads n
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from schemas.base import JsonObject
+from services.intake.fhir import moments
 from services.intake.fhir.names import extension, system
 
 
@@ -30,9 +32,10 @@ class Resource:
 
 
 class Parcel:
-    def __init__(self, root: JsonObject, ward: str) -> None:
+    def __init__(self, root: JsonObject, ward: str, now: datetime) -> None:
         self.root = root
         self.ward = ward
+        self._now = now
         self.resources: tuple[Resource, ...] = tuple(resources(root))
         self._used: set[str] = set()
 
@@ -62,6 +65,10 @@ class Parcel:
                 names.setdefault((f"{r.owner}/{r.type}", str(r.body["id"])), []).append(r.path)
         return list(dict.fromkeys(path for paths in names.values() for path in paths[1:]))
 
+    def in_force(self, element: JsonObject) -> bool:
+        """Whether an element holds now, as its period has it."""
+        return moments.in_force(element.get("period"), self._now)
+
     def find(self, reference: Any, holder: Resource) -> Resource | None:
         """The resource that a Reference within ``holder`` names; None when it is not here."""
         target = reference.get("reference") if isinstance(reference, dict) else None
@@ -70,8 +77,10 @@ class Parcel:
         if target.startswith("#"):
             owner = holder.owner or holder.path
             found = [
-                r for r in self.resources if r.owner == owner and r.body.get("id") == target[1:]
-            ]
+                r for r in self.resources
+                if (r.path if target == "#" else r.owner) == owner
+                if target in ("#", f"#{r.body.get('id')}")
+            ]  # fmt: skip
         else:
             target = target.partition("/_history/")[0]
             found = [r for r in self.resources if r.full_url == target]
@@ -83,11 +92,24 @@ class Parcel:
                 ]  # fmt: skip
         return self.use(found[0]) if len(found) == 1 else None
 
+    def concerns(self, reference: Any, holder: Resource, wanted: Resource | None) -> bool:
+        """Whether a Reference names this very resource, or nothing at all. Whatever cannot be found
+        is taken for another."""
+        if not isinstance(reference, dict):
+            return True
+        if reference.get("reference"):
+            return wanted is not None and self.find(reference, holder) is wanted
+        said = reference.get("identifier")
+        if isinstance(said, dict) and said.get("value"):
+            own = wanted.body.get("identifier") or () if wanted is not None else ()
+            return any(all(i.get(k) == said.get(k) for k in ("system", "value")) for i in own)
+        return not reference.get("display")
+
     def identifiers(
         self, reference: Any, holder: Resource, *, further: bool = True
     ) -> Iterator[JsonObject]:
-        """What the organisation that a Reference names is called, and, of a PractitionerRole, the
-        organisation that somebody works for; no step further."""
+        """What the organisation that a Reference names is called, and, of a department or a
+        PractitionerRole, the organisation that it belongs to; no step further."""
         if not isinstance(reference, dict):
             return
         if isinstance(reference.get("identifier"), dict):
@@ -98,8 +120,9 @@ class Parcel:
         for identifier in named.body.get("identifier") or ():
             if identifier.get("use") != "old":
                 yield identifier
-        if further and named.type == "PractitionerRole":
-            yield from self.identifiers(named.body.get("organization"), named, further=False)
+        above = {"PractitionerRole": "organization", "Organization": "partOf"}.get(named.type)
+        if further and above is not None:
+            yield from self.identifiers(named.body.get(above), named, further=False)
 
     def place(self, reference: Any, holder: Resource) -> dict[str, str] | None:
         """``{"agency": id}`` or ``{"district": id}`` of what a Reference names; None when it says

@@ -9,6 +9,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 
 from schemas.base import JsonObject
 from schemas.problems import Refusal, invalid
@@ -35,7 +36,8 @@ class Came:
     left: tuple[str, ...]
 
 
-def read_post(raw: bytes, ward: Ward, agency: str) -> Came | Refusal:
+def read_post(raw: bytes, ward: Ward, agency: str, now: datetime) -> Came | Refusal:
+    """``now``: what is no longer or not yet in force then is not taken."""
     value = read_resource(raw)
     if isinstance(value, Refusal):
         return value
@@ -46,7 +48,7 @@ def read_post(raw: bytes, ward: Ward, agency: str) -> Came | Refusal:
         )
     if kind == "Bundle" and value.get("type") not in BUNDLES:
         return invalid("Bundle.type", f"{', '.join(BUNDLES)} のいずれか / must be one of these")
-    parcel = Parcel(value, ward.code)
+    parcel = Parcel(value, ward.code, now)
     twice = parcel.twice()
     if twice:
         return invalid(

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from schemas.base import JsonObject
 from schemas.partner import Reference
+from services.intake.fhir import moments
 from services.intake.fhir.consent import read_consent
 from services.intake.fhir.names import ABSENT, system
 from services.intake.fhir.parcel import Parcel, Resource, codes, texts
@@ -42,8 +43,8 @@ def read_request(slip: Slip, parcel: Parcel, request: Resource, ward: Ward, agen
     _read_what(slip, body, path, ward)
     _read_words(slip, parcel, request)
     _read_when(slip, body, path)
-    read_consent(slip, parcel, request)
     _read_patient(slip, parcel, request)
+    read_consent(slip, parcel, request)
     _read_requester(slip, parcel, request, agency)
     read_receiver(
         slip, parcel, [(p, request) for p in body.get("performer") or ()], f"{path}.performer"
@@ -176,9 +177,11 @@ def _read_words(slip: Slip, parcel: Parcel, request: Resource) -> None:
 
 def _read_when(slip: Slip, body: JsonObject, path: str) -> None:
     if body.get("occurrenceDateTime"):
-        slip.put("/requested_by", body["occurrenceDateTime"], f"{path}.occurrence")
+        wanted = moments.last_moment(body["occurrenceDateTime"])
+        slip.put("/requested_by", wanted, f"{path}.occurrence")
     elif (body.get("occurrencePeriod") or {}).get("end"):
-        slip.put("/requested_by", body["occurrencePeriod"]["end"], f"{path}.occurrence.end")
+        wanted = moments.last_moment(body["occurrencePeriod"]["end"])
+        slip.put("/requested_by", wanted, f"{path}.occurrence.end")
 
 
 def _read_patient(slip: Slip, parcel: Parcel, request: Resource) -> None:
