@@ -11,7 +11,6 @@ import uvicorn
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 from pydantic_core import to_json
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from runtime.broker import Bus
 from runtime.clock import Clock
@@ -26,6 +25,7 @@ from services.intake.api import Api
 from services.intake.attachments.parts import open_attachments
 from services.intake.by_nats import agencies_by_nats
 from services.intake.checking import Checking
+from services.intake.connection import Connection
 from services.intake.counter import Counter
 from services.intake.desk import Desk
 from services.intake.docs_page import docs_page
@@ -36,7 +36,7 @@ from services.intake.identity import Names
 from services.intake.key_store import KeyStore
 from services.intake.metrics import Metrics
 from services.intake.openapi import openapi_document
-from services.intake.streams import TRANSPORT, Streams
+from services.intake.streams import Streams
 from wards.model import Ward
 
 SERVICE = "intake"
@@ -84,7 +84,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
                 streams.looking(),
                 door.watched.watching(),
                 attachments.tending.going_on(),
-                agencies_by_nats(settings, ward, door, edge, counter.services()),
+                agencies_by_nats(settings, ward, clock, door, edge, counter.services()),
             ):
                 yield
         finally:
@@ -133,7 +133,7 @@ def web_server(
         app,
         host=host,
         port=port,
-        http=_Connection,
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -155,14 +155,6 @@ def _tls(settings: Settings) -> dict[str, Any]:
         "ssl_ca_certs": settings.tls_client_ca,
         "ssl_cert_reqs": asked,
     }
-
-
-class _Connection(HttpToolsProtocol):
-    """Tells the application its transport, so that a reader who takes nothing can be cut off."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {TRANSPORT: {"transport": self.transport}}
 
 
 class _Server(uvicorn.Server):

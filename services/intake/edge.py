@@ -17,6 +17,7 @@ from schemas.codes import Scope
 from schemas.problems import ProblemCode, Refusal
 from services.intake import admission, responses
 from services.intake.access.turns import NoTurn, Turns
+from services.intake.bodies import Bodies
 from services.intake.desk import UNAVAILABLE, Posted
 from services.intake.key_store import KeyStoreFailed
 from services.intake.metrics import Metrics
@@ -56,16 +57,22 @@ class Edge:
         self.access = access
         self.metrics = metrics
         self._turns = turns
+        self._bodies = Bodies()
         self.scopes: dict[str, Scope] = {}
         """What each call that it was asked to make a handler for needs."""
 
     def posting(self, path: str, name: str, scope: Scope, act: Act) -> HTTPRouteHandler:
-        """``name``: the call's ``operationId``, also its label in the metrics."""
+        """``name``: the call's ``operationId``, also its label in the metrics. ``act`` has the whole
+        body."""
         self.scopes[name] = scope
+
+        async def act_on_body(request: Http, caller: Caller) -> Response[bytes]:
+            async with self._bodies.whole(request, caller.agency) as refusal:
+                return await act(request, caller) if refusal is None else responses.refused(refusal)
 
         @post(path, name=name, status_code=200)
         async def handler(request: Http) -> Response[bytes]:
-            return await self._as_agency(request, name, scope, act)
+            return await self._as_agency(request, name, scope, act_on_body)
 
         return handler
 

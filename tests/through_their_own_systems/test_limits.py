@@ -162,7 +162,7 @@ def test_whoever_would_wait_too_long_or_with_too_many_is_refused(
 
 
 class Intake:
-    """A server in a thread, with a call that reads its body and one that may not be asked."""
+    """A server in a thread, with a call that reads its body, one that may not be asked, and tokens."""
 
     def __init__(self, limits: Limits) -> None:
         self.clock = ManualClock(FRIDAY_AFTERNOON)
@@ -171,6 +171,7 @@ class Intake:
         handlers = [
             edge.posting("/work", "work", Scope.POST, self._work),
             edge.posting("/rule", "rule", Scope.CORE, self._work),
+            *door.endpoint.handlers(),
         ]
         self.port = free_port()
         self.server = web_server(Litestar(handlers, openapi_config=None), "127.0.0.1", self.port)

@@ -22,6 +22,7 @@ from runtime.database import writing
 from runtime.observability import log
 from runtime.watched_credentials import WatchedCredentials
 from schemas.codes import Scope
+from schemas.problems import ProblemCode
 from services.intake import responses
 from services.intake import tables as t
 from services.intake.access import assertions
@@ -29,6 +30,7 @@ from services.intake.access.assertions import Assertion, NotProven
 from services.intake.access.callers import Callers
 from services.intake.access.tokens import LIFE, Tokens
 from services.intake.access.turns import Turns
+from services.intake.bodies import Bodies
 from services.intake.edge import Http
 from services.intake.metrics import Metrics
 
@@ -36,6 +38,7 @@ TOKEN_PATH = "/oauth2/token"  # noqa: S105  # a path
 METADATA_PATH = "/.well-known/oauth-authorization-server"
 GRANT = "client_credentials"
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+_LONGEST_FORM = 16_384  # bytes: the longest assertion, and as much again
 _FORM = "application/x-www-form-urlencoded"
 _NOT_STORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 # Remembered longer than it can be used: a clock that is set back makes none good again.
@@ -72,15 +75,16 @@ class TokenEndpoint:
         self._turns = turns
         self._metrics = metrics
         self._clock = clock
+        self._bodies = Bodies()
         self._issuer = issuers[0]
         self._audience = frozenset((*issuers, *(f"{issuer}{TOKEN_PATH}" for issuer in issuers)))
 
     def handlers(self) -> list[HTTPRouteHandler]:
-        @post(TOKEN_PATH, name="get_token", status_code=200)
+        @post(TOKEN_PATH, name="get_token", status_code=200, request_max_body_size=_LONGEST_FORM)
         async def get_token(request: Http) -> Response[bytes]:
             began = time.perf_counter()
             try:
-                response = await self._token(request)
+                response = await self._token(await self._form(request))
             except _Refused as refused:
                 response = _answer(
                     {"error": refused.error, "error_description": refused.told}, refused.status
@@ -95,8 +99,22 @@ class TokenEndpoint:
 
         return [get_token, token_metadata]
 
-    async def _token(self, request: Http) -> Response[bytes]:
-        form = await _form(request)
+    async def _form(self, request: Http) -> dict[str, str]:
+        """Whoever sends it is a stranger until it is read."""
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type != _FORM:
+            raise _Refused("invalid_request", f"Content-Type must be {_FORM}")
+        try:
+            async with self._bodies.whole(request, "") as refusal:
+                if refusal is None:
+                    return _read(await request.body())
+        except HTTPException:
+            raise _Refused("invalid_request", "the body is too large", 413) from None
+        if refusal.code is ProblemCode.RATE_LIMITED:
+            raise _Refused("temporarily_unavailable", "too many bodies are coming in", 503)
+        raise _Refused("invalid_request", "the body came too slowly", 408)
+
+    async def _token(self, form: dict[str, str]) -> Response[bytes]:
         if form.get("grant_type") != GRANT:
             given = "grant_type" in form
             error = "unsupported_grant_type" if given else "invalid_request"
@@ -189,15 +207,10 @@ class TokenEndpoint:
         }  # fmt: skip
 
 
-async def _form(request: Http) -> dict[str, str]:
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != _FORM:
-        raise _Refused("invalid_request", f"Content-Type must be {_FORM}")
+def _read(body: bytes) -> dict[str, str]:
     try:
-        text = (await request.body()).decode("ascii")
+        text = body.decode("ascii")
         fields = parse_qsl(text, keep_blank_values=True, strict_parsing=True, max_num_fields=32)
-    except HTTPException:
-        raise _Refused("invalid_request", "the body is too large", 413) from None
     except ValueError:
         raise _Refused("invalid_request", "the body is not a form") from None
     if len(dict(fields)) != len(fields):
