@@ -221,7 +221,9 @@ async def measured(arguments: argparse.Namespace, folder: Path, endpoints: Endpo
             bus.js, journals_stream(subjects.JOURNALS_STREAM, subjects.all_journals(), 1)
         )
         try:
-            await feed(bus, journal, 5, 2)  # until it is up
+            await feed(bus, journal, 5, 2)
+            while not endpoints.came():  # until it is up
+                await asyncio.sleep(0.2)
             await drained(engine, endpoints)
             for name, rate, seconds in (
                 ("idle, 2 referrals/s", 2.0, arguments.seconds),

@@ -119,6 +119,8 @@ class _Delivery:
         # Before anything new is taken in: what was missed while nobody took anything in then speaks
         # of the inboxes as they were.
         await asyncio.to_thread(self._manifests.sign_days, self._write)
+        # Or what waits would find nothing to sign with, and be put off.
+        await asyncio.to_thread(self._credentials.refresh)
         await self._bus.start()
         log("service_started", ward=code)
         async with self._credentials.watching(), asyncio.TaskGroup() as tasks:
