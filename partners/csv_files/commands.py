@@ -84,6 +84,7 @@ def post(
             terms = terms_of(await line.directory())
             raw = file.read_bytes()
             sheet = read(raw, terms, encoding=encoding, ignore_unknown=ignore_unknown)
+            memory.refuse_another(sheet)
             with Report(told) as reporting, _progress() as progress:
                 try:
                     posting = Posting(
@@ -137,12 +138,10 @@ def get(
             terms = getting.terms_of(await line.directory())
             columns = (*getting.REFERRAL, *(getting.PERSONAL if with_persons else ()))
             whose = {**asked, "agency": agency, "url": where, "persons": str(with_persons)}
-            with (
-                getting.Growing(
-                    file, [c.ja for c in columns], _encoding(encoding), whose, resume=resume
-                ) as growing,
-                _progress() as progress,
-            ):
+            growing = getting.Growing(
+                file, [c.ja for c in columns], _encoding(encoding), whose, resume=resume
+            )
+            with _progress() as progress:
                 await getting.get_referrals(
                     line, growing, terms, asked, persons=with_persons, parallel=parallel,
                     told=lambda rows: progress("got", rows, 0),
@@ -174,12 +173,10 @@ def events(
         key = _key(key_file, agency)
         async with Line(where, key, insecure=insecure) as line:
             whose = {"agency": agency, "url": where, "events": "inbox"}
-            with (
-                getting.Growing(
-                    file, getting.EVENT_HEADER, _encoding(encoding), whose, resume=resume
-                ) as growing,
-                _progress() as progress,
-            ):
+            growing = getting.Growing(
+                file, getting.EVENT_HEADER, _encoding(encoding), whose, resume=resume
+            )
+            with _progress() as progress:
                 await getting.get_events(line, growing, told=lambda rows: progress("got", rows, 0))
                 return growing.begun.rows, growing.finish(keep_place=True)
 

@@ -8,8 +8,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
 
 from partners.csv_files import files, writing
 from partners.csv_files.columns import Column, Kind, columns, short
@@ -57,54 +55,50 @@ EVENT_HEADER = (
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """How far a file got: ``after`` is the cursor, ``size`` the bytes that are whole, ``rows`` how many
-    of them are rows, ``unwritable`` the bytes of the list beside it. ``asked``: what for."""
+    """How far a file got: ``after`` is the cursor, ``rows`` how many rows it has, ``size`` the
+    bytes that are whole, ``unwritable`` those of the list beside it. ``asked``: what for. ``done``:
+    nothing comes after it."""
 
     asked: Mapping[str, str]
     after: str = ""
-    size: int = 0
     rows: int = 0
+    done: bool = False
+    size: int = 0
+    sha256: str = ""
     unwritable: int = 0
+    unwritable_sha256: str = ""
 
 
 class Growing:
-    """A file that grows by pages, in an encoding. What a kill leaves behind the last whole page is cut
-    off when it is opened again; what is not whole yet is not at ``path`` under another name, so that
-    whoever looks sees how far it is."""
+    """A file that grows by pages, in an encoding. Beside it stands how far it got, from before its first
+    byte until it is whole; what is not whole yet is not at ``path`` under another name, so that whoever
+    looks sees how far it is."""
 
     def __init__(
         self, path: Path, names: Sequence[str], encoding: Encoding, asked: Mapping[str, str],
         *, resume: bool,
     ) -> None:  # fmt: skip
-        """Raises Stopped where the file is there, or where something else was asked for before."""
+        """Raises Stopped where the file is there, where something else was asked for before, and where
+        somebody has changed it since."""
         self.path = path
         self._names = names
         self._encoding = encoding
         self._state = path.with_name(f"{path.name}.state")
         self._list = path.with_name(f"{path.name}.unwritable.csv")
-        self.begun = self._begun({**asked, "encoding": encoding}, resume=resume)
-        self._file = self._opened(path, self.begun.size)
-        self._unwritable: IO[bytes] | None = None
-        if self.begun.size == 0:
+        begun = self.begun = self._begun({**asked, "encoding": encoding}, resume=resume)
+        self._unwritable: files.Added | None = None
+        if begun.unwritable:
+            self._unwritable = files.Added(self._list, begun.unwritable, begun.unwritable_sha256)
+        if begun.size == 0:
+            self._keep()
             self._list.unlink(missing_ok=True)
+        self._file = files.Added(path, begun.size, begun.sha256)
+        if begun.size == 0:
             mark = b"\xef\xbb\xbf" if encoding == "utf-8-sig" else b""
             head, _ = writing.encoded(names, encoding, 1, names)
-            self._file.write(mark + head)
+            self._file.add(mark + head)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._file.close()
-        if self._unwritable is not None:
-            self._unwritable.close()
-
-    def grow(self, page: Sequence[Sequence[str]], after: str) -> None:
+    def grow(self, page: Sequence[Sequence[str]], after: str, *, last: bool = False) -> None:
         """A page, and the cursor behind it, which is written last."""
         lines: list[bytes] = []
         told: list[writing.Unwritable] = []
@@ -114,16 +108,11 @@ class Growing:
             encoded, missing = writing.encoded(cells, self._encoding, rows + 1, self._names)
             lines.append(encoded)
             told += missing
-        self._file.write(b"".join(lines))
+        self._file.add(b"".join(lines))
         self._list_unwritable(told)
-        listed = os.fstat(self._unwritable.fileno()).st_size if self._unwritable else 0
-        size = os.fstat(self._file.fileno()).st_size
-        self.begun = Begun(self.begun.asked, after, size, rows, listed or self.begun.unwritable)
-        said = json.dumps({name: getattr(self.begun, name) for name in Begun.__slots__})
-        made = self._state.with_name(f".{self._state.name}")
-        with files.own(made) as file:
-            file.write(said.encode())
-        os.replace(made, self._state)
+        listed = self._unwritable.place if self._unwritable is not None else (0, "")
+        self.begun = Begun(self.begun.asked, after, rows, last, *self._file.place, *listed)
+        self._keep()
 
     def finish(self, *, keep_place: bool = False) -> Path | None:
         """The file is whole. Gives the list of what could not be written, if there is one."""
@@ -153,24 +142,22 @@ class Growing:
             raise Stopped("前と違う条件では続けられません / asked for something else than before")
         return begun
 
-    @staticmethod
-    def _opened(path: Path, size: int) -> IO[bytes]:
-        if size == 0:
-            return files.own(path)
-        os.truncate(path, size)
-        return files.own(path, append=True)
+    def _keep(self) -> None:
+        said = json.dumps({name: getattr(self.begun, name) for name in Begun.__slots__})
+        made = self._state.with_name(f".{self._state.name}")
+        with files.own(made) as file:
+            file.write(said.encode())
+        os.replace(made, self._state)
 
     def _list_unwritable(self, told: Sequence[writing.Unwritable]) -> None:
         if not told:
             return
         if self._unwritable is None:
-            self._unwritable = self._opened(self._list, self.begun.unwritable)
-            if self.begun.unwritable == 0:
-                head = writing.line(("行 / row", "列 / column", "文字 / code point"))
-                self._unwritable.write(b"\xef\xbb\xbf" + head.encode())
-        for one in told:
-            cells = (str(one.row), one.column, one.code_point)
-            self._unwritable.write(writing.line(cells).encode())
+            self._unwritable = files.Added(self._list)
+            head = writing.line(("行 / row", "列 / column", "文字 / code point"))
+            self._unwritable.add(b"\xef\xbb\xbf" + head.encode())
+        lines = (writing.line((str(one.row), one.column, one.code_point)) for one in told)
+        self._unwritable.add("".join(lines).encode())
 
 
 async def get_referrals(
@@ -186,7 +173,7 @@ async def get_referrals(
             return await line.read(item["id"])
 
     after = growing.begun.after
-    while True:
+    while not growing.begun.done:
         page = {**asked, "limit": str(PAGE), **({"after": after} if after else {})}
         body = await line.page(page)
         items = body["items"]
@@ -194,16 +181,13 @@ async def get_referrals(
             items = await asyncio.gather(*map(opened, items))
         rows = [writing.cells_of(_with_open(item), wanted, terms) for item in items]
         after = str(body.get("next", ""))
-        growing.grow(rows, after)
+        growing.grow(rows, after, last=not after)
         told(growing.begun.rows)
-        if not after:
-            return
 
 
 async def get_events(line: Line, growing: Growing, *, told: Told) -> None:
     """The inbox from where the file ends. Raises Stopped."""
     after = int(growing.begun.after or 0)
-    growing.grow([], str(after))  # also of an inbox without events the place is kept
     while True:
         body = await line.inbox(after, EVENTS_PAGE)
         rows = [_event(item) for item in body["items"]]

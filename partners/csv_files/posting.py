@@ -67,6 +67,21 @@ class Memory:
     def __len__(self) -> int:
         return len(self._by_key)
 
+    def refuse_another(self, sheet: Sheet) -> None:
+        """Raises Stopped where accepted rows are not in it: one that was changed would be posted again.
+        One with its reference is told by ``other``."""
+        known = self._by_reference
+        there = {row.key for row in sheet.rows}
+        told = {known[row.reference][1] for row in sheet.rows if row.reference in known}
+        gone = len(self._by_key.keys() - there - told)
+        if gone:
+            raise Stopped(
+                f"受付済みの {gone} 行が消えたか変わっています。変わった行は別の依頼になるので送りません。"
+                "元に戻すか、除いた行だけなら別の --report にしてください"
+                f" / {gone} accepted rows are gone or were changed, and would be posted anew: restore"
+                " them, or name another --report if you only took rows out"
+            )
+
     def of(self, row: Row) -> Outcome | None:
         return self._by_key.get(row.key)
 

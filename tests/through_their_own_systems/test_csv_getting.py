@@ -1,5 +1,6 @@
 """What a partner may see, as a file that its Excel opens; nothing else, and nothing that runs."""
 
+import asyncio
 import json
 import os
 import signal
@@ -7,17 +8,20 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from partners.csv_files import formulas
+from partners.csv_files import formulas, getting
 from partners.csv_files.columns import short
+from partners.csv_files.line import Line
 from schemas.publishing.words import TITLES
 from tests.network import REPOSITORY, RunningNetwork
 from tests.partners import a_referral
 from tests.through_their_own_systems.csv_sheets import Ran, run, table
+from tests.through_their_own_systems.scripted import Heard, Said, scripted
 
 SENDER = "anshin-komagome"
 HUB = "hub-motofuji"
@@ -133,12 +137,12 @@ def test_after_kill_9_the_file_goes_on_where_it_stopped(
 ) -> None:
     partner = network.partner(SENDER)
     whole = tmp_path / "whole.csv"
-    for n in range(30):
+    for n in range(16):
         assert partner.posts(a_referral().having(sender_reference=f"page-{n}")).status == 201
     path = tmp_path / "out.csv"
     state = tmp_path / "out.csv.state"
     script = (
-        "import sys; from partners.csv_files import getting; getting.PAGE = 5;"
+        "import sys; from partners.csv_files import getting; getting.PAGE = 2;"
         "from services.cli import app; app(sys.argv[1:])"
     )
     arguments = ["csv", "get", "--agency", SENDER, "--out", str(path), "--encoding", "cp932"]
@@ -148,7 +152,7 @@ def test_after_kill_9_the_file_goes_on_where_it_stopped(
     }  # fmt: skip
     process = subprocess.Popen(command, **how)
     until = time.monotonic() + 30
-    while not state.exists():
+    while not state.exists() or not json.loads(state.read_bytes())["rows"]:
         assert time.monotonic() < until
         assert process.poll() is None
         time.sleep(0.002)
@@ -164,6 +168,94 @@ def test_after_kill_9_the_file_goes_on_where_it_stopped(
     assert path.read_bytes() == whole.read_bytes()
     lists = [p.with_name(f"{p.name}.unwritable.csv").read_bytes() for p in (path, whole)]
     assert lists[0] == lists[1]
+
+
+class Died(BaseException):
+    pass
+
+
+def dies_at(step: int, patching: pytest.MonkeyPatch) -> None:
+    """Before what it does to the disk, or asks the network, for the ``step``-th time."""
+    steps = iter(range(step))
+
+    def mortal(act: Callable[..., Any]) -> Callable[..., Any]:
+        def acts(*arguments: Any, **how: Any) -> Any:
+            if next(steps, None) is None:
+                raise Died
+            return act(*arguments, **how)
+
+        return acts
+
+    for where, names in ((os, ("open", "replace", "truncate", "unlink")), (Line, ("page",))):
+        for name in names:
+            patching.setattr(where, name, mortal(getattr(where, name)))
+
+
+def pages(heard: Heard, _: int) -> Said:
+    """Three pages with one referral each, of somebody whose name CP932 cannot write."""
+    page = int(heard.path.partition("after=")[2] or 0)
+    item = {"number": f"131059-2026-{page}", "sender_reference": "\U00020bb7"}
+    return Said(body={"items": [item], **({"next": str(page + 1)} if page < 2 else {})})
+
+
+def test_whenever_it_dies_it_goes_on_to_the_same_file(tmp_path: Path) -> None:
+    names = [column.ja for column in getting.REFERRAL]
+
+    async def get(path: Path, line: Line, *, resume: bool) -> None:
+        growing = getting.Growing(path, names, "cp932", {}, resume=resume)
+        await getting.get_referrals(
+            line, growing, {}, {}, persons=False, parallel=1, told=lambda _: None
+        )
+        growing.finish()
+
+    def new(name: str) -> Path:
+        (tmp_path / name).mkdir()
+        return tmp_path / name / "out.csv"
+
+    def left(path: Path) -> dict[str, bytes]:
+        return {p.name: p.read_bytes() for p in path.parent.iterdir()}
+
+    async def story(line: Line) -> int:
+        whole = new("whole")
+        await get(whole, line, resume=False)
+        assert len(table(whole, "cp932")) == 3
+        step = 0
+        while True:
+            path = new(str(step))
+            with pytest.MonkeyPatch.context() as patching:
+                dies_at(step, patching)
+                try:
+                    await get(path, line, resume=False)
+                    return step
+                except Died:
+                    pass
+            await get(path, line, resume=True)
+            assert left(path) == left(whole), f"it died before step {step}"
+            step += 1
+
+    async def run(url: str) -> int:
+        async with Line(url, "key") as line:
+            return await story(line)
+
+    with scripted(pages) as network:
+        assert asyncio.run(run(network.url)) > 10
+
+
+def test_a_file_that_a_spreadsheet_has_saved_is_not_gone_on_with(
+    network: RunningNetwork, numbers: dict[str, str], tmp_path: Path
+) -> None:
+    path = tmp_path / "inbox.csv"
+    arguments = ["events", "--agency", SENDER, "--out", path]
+    assert run(network, *arguments).returncode == 0
+    ours = path.read_bytes()
+    for theirs in (ours.replace(b'"', b""), ours.replace(b"2026", b"2027"), b"x" + ours):
+        path.write_bytes(theirs)
+        done = run(network, *arguments, "--resume")
+        assert (done.returncode, "changed" in done.stderr) == (3, True)
+        assert path.read_bytes() == theirs
+    path.write_bytes(ours + b'"half a ro')
+    assert run(network, *arguments, "--resume").returncode == 0
+    assert path.read_bytes().startswith(ours)
 
 
 def test_the_inbox_is_a_file_that_grows(
