@@ -26,7 +26,7 @@ from runtime.observability import log, start_logging
 from runtime.settings import Settings, SettingsError
 from services.credentials_cli import app as credentials_app
 from services.delivery.operators import delivery_app, redrive
-from wards.load import WardFileError, bundled_ward, load_ward
+from wards.load import WardFileError, bundled_ward, load_ward, ward_in_use
 from wards.model import Ward
 
 app = typer.Typer(
@@ -51,8 +51,14 @@ def _settings(ward: Path | None = None, port: int | None = None) -> Settings:
     return settings
 
 
+def _starting(ward: Path | None, port: int | None = None) -> Settings:
+    """For a network that is to be started: not with the ward file of the last time."""
+    settings = _settings(ward, port)
+    return settings if settings.ward is not None else replace(settings, ward=bundled_ward())
+
+
 def _ward(settings: Settings) -> Ward:
-    path = settings.ward or bundled_ward()
+    path = ward_in_use(settings.ward, settings.home)
     try:
         return load_ward(path)
     except WardFileError as error:
@@ -68,7 +74,7 @@ def up(ward: WardFile = None, port: Annotated[int, typer.Option(help="HTTP port"
     """ネットワークを起動し続ける / Run the whole network in the foreground."""
     from services.supervisor import AlreadyRunning, Network, NotReady
 
-    settings = _settings(ward, port)
+    settings = _starting(ward, port)
     _ward(settings)
     network = Network(settings)
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -141,7 +147,7 @@ def demo(ward: WardFile = None) -> None:
     """連携の一昼夜を演じる / Play a day and a night of referrals on a network of its own."""
     from demo.play import play
 
-    settings = _settings(ward)
+    settings = _starting(ward)
     raise typer.Exit(play(settings, _ward(settings), out))
 
 

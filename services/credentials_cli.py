@@ -85,16 +85,21 @@ def rotate_credential(
     overlap: Annotated[
         str, typer.Option(help="古いものも使える期間 / how long both are good")
     ] = "7d",
+    follows: Annotated[
+        str | None, typer.Option("--id", help="いくつもあるとき、どれを / of several, which one")
+    ] = None,
     label: Label = "",
     file: PublicFile = None,
     secret_file: Out = None,
     as_json: AsJson = False,
 ) -> None:
-    """新しいものに替える / Make a new one; the old ones stay good for the overlap."""
+    """新しいものに替える / Make a new one; the old one stays good for the overlap."""
     from services.credentials import Wanted, overlap_of
 
     with _administering() as administration:
-        wanted = Wanted(kind, agency, label[:128], file=file, out=secret_file)
+        wanted = Wanted(
+            kind, agency, label[:128], file=file, out=secret_file, follows=follows
+        )
         made = administration.rotate(wanted, overlap_of(overlap))
     _tell(administration, made, secret_file, as_json)
 
@@ -145,11 +150,11 @@ def _administering() -> Iterator["Administration"]:
     from runtime.keys import KeyFileError
     from runtime.settings import Settings, SettingsError
     from services.credentials import Administration, Refused
-    from wards.load import WardFileError, bundled_ward, load_ward
+    from wards.load import WardFileError, load_ward, ward_in_use
 
     try:
         settings = Settings.from_environment()
-        yield Administration(settings, load_ward(settings.ward or bundled_ward()))
+        yield Administration(settings, load_ward(ward_in_use(settings.ward, settings.home)))
     except (WardFileError, SettingsError, Refused, KeyFileError) as error:
         err.print(str(error), style="red", markup=False, soft_wrap=True)
     except sa.exc.SQLAlchemyError as error:

@@ -92,6 +92,9 @@ class Network:
             raise AlreadyRunning(f"a network is running in {home} already") from None
         self._refuse_taken_port()
         (home / "url").write_text(self.url + "\n", encoding="ascii")
+        # For the commands that are given no ward file: they mean this network's.
+        ward = str(self.settings.ward.resolve()) if self.settings.ward is not None else ""
+        (home / "ward").write_text(ward + "\n", encoding="utf-8")
         configuration = nats_configuration(home, self._nats_port, self.logins)
         self._spawn("nats-server", [find_server(), "-c", str(configuration)])
         for service in SERVICES:

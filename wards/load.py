@@ -50,6 +50,16 @@ def bundled_ward(name: str = "bunkyo") -> Path:
     return Path(__file__).parent / f"{name}.toml"
 
 
+def ward_in_use(named: Path | None, home: Path) -> Path:
+    """The file that the settings name; otherwise the one that the network in ``home`` was started
+    with; otherwise the bundled one."""
+    if named is not None:
+        return named
+    told = home / "ward"
+    path = told.read_text(encoding="utf-8").strip() if told.exists() else ""
+    return Path(path) if path else bundled_ward()
+
+
 def load_ward(path: Path | str) -> Ward:
     """The ward of a file. Raises ``WardFileError`` for whatever is wrong with it."""
     try:

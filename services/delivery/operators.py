@@ -209,11 +209,11 @@ def _database() -> "Iterator[tuple[Engine, Ward, Clock]]":
     from runtime.clock import clock_of
     from runtime.database import open_database
     from runtime.settings import Settings, SettingsError
-    from wards.load import WardFileError, bundled_ward, load_ward
+    from wards.load import WardFileError, load_ward, ward_in_use
 
     try:
         settings = Settings.from_environment()
-        ward = load_ward(settings.ward or bundled_ward())
+        ward = load_ward(ward_in_use(settings.ward, settings.home))
         clock = clock_of(settings)
     except (SettingsError, WardFileError, OSError) as error:
         _stop(

@@ -159,7 +159,7 @@ def test_a_ruling_answers_the_call_and_offers_the_case_to_that_districts_hub(nig
     case = posted_from(night, "白山1-2")
     assert (case.reads()["stage"], case.codes()) == ("awaiting_ruling", ["E06"])
     theirs = night.partner(ANSHIN).rules(case.number, "tomisaka")
-    assert refused(theirs)[:2] == (403, "not_involved")
+    assert refused(theirs)[:2] == (403, "insufficient_scope")
     rules(case, "tomisaka")
     assert [x["data"]["type"] for x in case.history()][-4:] == [
         "escalation_acknowledged", "district_ruled", "escalation_resolved", "handoff_offered",
@@ -211,7 +211,9 @@ def test_a_ruling_is_revised_the_next_address_follows_it_and_the_past_stays_as_i
 def test_nobody_acknowledges_whose_desk_was_not_called(night: Night, agency: str) -> None:
     case = called(night)
     answer = night.partner(agency).acknowledges(case.call("E10")["id"])
-    assert refused(answer)[:2] == (403, "not_involved")
+    # An auditor's credentials answer nothing at all.
+    expected = "insufficient_scope" if agency == "auditor" else "not_involved"
+    assert refused(answer)[:2] == (403, expected)
     assert case.call("E10")["state"] == "raised"
 
 
