@@ -142,6 +142,21 @@ def test_before_the_time_of_day_nothing_is_due_and_a_clock_set_back_makes_none_t
     assert office.sign_days() == 0
 
 
+@pytest.mark.parametrize("ahead", [3, 3650])
+def test_a_clock_that_jumped_ahead_and_was_set_right_ends_no_manifest_and_no_test(
+    office: Office, ahead: int
+) -> None:
+    assert (office.sign_days(), office.test_today()) == (0, 0)
+    office.clock.move(ahead * DAY)
+    assert office.sign_days() == min(ahead, days.MOST_DAYS) * len(AGENCIES)
+    assert office.test_today() == len(AGENCIES)
+    office.clock.set_back(ahead * DAY)
+    assert (office.sign_days(), office.test_today()) == (0, 0)  # today has none missing
+    office.clock.move(DAY)
+    assert (office.sign_days(), office.test_today()) == (len(AGENCIES), len(AGENCIES))
+    assert (office.sign_days(), office.test_today()) == (0, 0)
+
+
 @given(
     st.integers(0, 366 * 86_400),
     st.integers(0, 1440),
