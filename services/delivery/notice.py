@@ -39,12 +39,9 @@ REASONS = {
 def recipients(given_up: DeliveryGivenUp, ward: Ward) -> Iterator[str]:
     """Whom to tell: the agency, and the core centre or, where it has no address of its own, its first
     desk. As they stand in ``mails.desk``."""
-    if _mail_of(ward, given_up.agency):
-        yield _AGENCY + given_up.agency
-    if given_up.agency == ward.core:
-        return
-    if _mail_of(ward, ward.core):
-        yield _AGENCY + ward.core
+    told = {agency for agency in (given_up.agency, ward.core) if _mail_of(ward, agency)}
+    yield from (_AGENCY + agency for agency in sorted(told))
+    if ward.core in told:
         return
     desks = (ward.desk(desk) for desk in ward.calls.desks)
     of_the_core = (d.id for d in desks if d and d.agency == ward.core and d.mail)
