@@ -337,10 +337,22 @@ def test_a_name_that_means_harm_is_made_harmless(
     assert sender.reads(sent).body["attachments"][-1]["name"] == shown
 
 
-def test_an_individual_number_in_a_files_name_is_refused(agency: Agency, sent: str) -> None:
-    answer = attach(agency("anshin-motofuji"), sent, pdf(), name="個人番号 123456789018.pdf")
+@pytest.mark.parametrize(
+    "name",
+    [
+        "個人番号 123456789018.pdf",
+        "１２３４５６７８９０１８.pdf",
+        "1234 5678 9018.pdf",
+        "サンプル_1234_5678_9018.pdf",
+        "1234?5678?9018.pdf",  # as it would be shown
+    ],
+)
+def test_an_individual_number_in_a_files_name_is_refused(
+    agency: Agency, sent: str, name: str
+) -> None:
+    answer = attach(agency("anshin-motofuji"), sent, pdf(), name=name)
     assert (answer.status_code, code(answer)) == (422, "my_number_refused")
-    assert "123456789018" not in answer.text
+    assert "9018" not in answer.text
 
 
 def test_the_fifty_first_file_of_a_referral_is_refused(

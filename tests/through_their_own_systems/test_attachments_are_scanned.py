@@ -173,31 +173,59 @@ def _verdict(address: str, content: bytes) -> bool:
     return asyncio.run(Clamd(address).is_clean(chunks()))
 
 
+@contextlib.asynccontextmanager
+async def a_scanner_that_says(*parts: bytes) -> AsyncIterator[Clamd]:
+    asked = 0
+    answered = asyncio.Semaphore(0)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readexactly(10)
+            for part in parts:
+                writer.write(part)
+                await asyncio.sleep(0.05)
+        writer.close()
+        answered.release()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        try:
+            yield Clamd(f"127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        finally:
+            for _ in range(asked):
+                await answered.acquire()
+
+
+async def some_file() -> AsyncIterator[bytes]:
+    yield pdf()
+
+
 @pytest.mark.parametrize(
     "says",
     [
         b"",
-        b"INSTREAM size limit exceeded. ERROR\0",
+        b"stream: OK",  # broke off: what comes behind might be "and more"
         b"stream: OK and more\0",
         b"HTTP/1.1 200 OK\r\n\r\n",
+        b"x" * 100_000,
     ],
 )
 def test_only_a_clear_word_is_a_verdict(says: bytes) -> None:
     async def asked() -> None:
-        async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readexactly(10)
-            writer.write(says)
-            writer.close()
-
-        server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        address = server.sockets[0].getsockname()
-
-        async def chunks() -> AsyncIterator[bytes]:
-            yield pdf()
-
-        async with server:
+        async with a_scanner_that_says(says) as scanner:
             with pytest.raises(ScanRefused):
-                await Clamd(f"127.0.0.1:{address[1]}").is_clean(chunks())
+                await scanner.is_clean(some_file())
+
+    asyncio.run(asked())
+
+
+def test_a_verdict_may_come_in_pieces() -> None:
+    async def asked() -> None:
+        async with a_scanner_that_says(b"stre", b"am: OK", b"\0") as scanner:
+            assert await scanner.is_clean(some_file()) is True
+        async with a_scanner_that_says(b"stream: Eicar", b" FOUND\0") as scanner:
+            assert await scanner.is_clean(some_file()) is False
 
     asyncio.run(asked())
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.codes import MediaType
 from schemas.problems import ProblemCode
-from services.intake.attachments.content import HEAD, TAIL, declared_type, judge
+from services.intake.attachments.content import Seen, declared_type, judge
 from services.intake.attachments.file_name import disposition, given_name, safe_name
 from services.intake.attachments.sealed_file import CHUNK, MAGIC, Damaged, Opener, Sealer
 from services.intake.attachments.spool import Spool
@@ -104,7 +104,10 @@ def test_a_file_opens_only_with_its_key_and_as_what_it_was_sealed() -> None:
 
 
 def judged(declared: MediaType, content: bytes) -> str | None:
-    refusal = judge(declared, content[:HEAD], content[-TAIL:], len(content))
+    seen = Seen()
+    for start in range(0, len(content), 7_001):
+        seen.feed(content[start : start + 7_001])
+    refusal = judge(declared, seen)
     return refusal.errors[0].detail.partition(" / ")[0] if refusal else None
 
 
@@ -120,6 +123,10 @@ ARCHIVE = b"PK\x05\x06" + bytes(18)
 POLYGLOTS = {
     "a PDF that is a Java archive too": (MediaType.PDF, pdf() + ARCHIVE + b"%%EOF"),
     "a picture that is an office file too": (MediaType.GIF, ONE_OF_EACH[MediaType.GIF] + ARCHIVE),
+    "an archive whose comment is a whole picture": (
+        MediaType.GIF,
+        ONE_OF_EACH[MediaType.GIF] + ARCHIVE[:-2] + b"\xff\xff" + b";" * 65_535,
+    ),
     "a picture that begins as a page": (
         MediaType.JPEG,
         b"\xff\xd8\xff\xfe\x00\x40<html><script>alert(1)</script>" + bytes(40) + b"\xff\xd9",
@@ -139,6 +146,33 @@ def test_a_file_without_its_own_end_is_refused(kind: MediaType) -> None:
     assert judged(kind, content[:-10]) == "ファイルが途中で切れています"
 
 
+def segment(marker: int, data: bytes) -> bytes:
+    return bytes([0xFF, marker]) + (len(data) + 2).to_bytes(2, "big") + data
+
+
+# A camera's: a small picture, whole in itself, within the head of the large one.
+THUMBNAIL = segment(0xE1, b"Exif\0\0" + b"\xff\xd8\xff\xda\0\x02small\xff\xd9" + bytes(20_000))
+PICTURE = b"\xff\xd8" + THUMBNAIL + segment(0xDA, b"\1\1\0\0\x3f\0") + b"\xff\x00\x55" * 50_000
+VIDEO = b"\0\0\0\x18ftypmp42" + bytes(300_000)
+
+
+def test_a_photograph_with_a_video_behind_it_is_whole_and_one_that_breaks_off_is_not() -> None:
+    assert judged(MediaType.JPEG, PICTURE + b"\xff\xd9" + VIDEO) is None
+    for broken in (PICTURE, PICTURE + b"\xff", PICTURE + VIDEO, PICTURE[:15_000], PICTURE[:5]):
+        assert judged(MediaType.JPEG, broken) == "ファイルが途中で切れています"
+
+
+@pytest.mark.parametrize("brands", ["heix----mif1", "hevc----mif1", "mif1----mif1heix"])
+def test_a_photograph_of_more_than_eight_bits_a_colour_is_taken(brands: str) -> None:
+    content = bytes([0, 0, 0, 8 + len(brands)]) + b"ftyp" + brands.encode() + bytes(64)
+    assert judged(MediaType.HEIC, content) is None
+
+
+def test_a_picture_in_the_same_box_by_another_coding_is_not_the_same_kind() -> None:
+    content = b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif" + bytes(64)
+    assert judged(MediaType.HEIC, content) == "中身が Content-Type と違います"
+
+
 LIES = {
     "a page": b"<!DOCTYPE html><html></html>",
     "a drawing with a program": b'<svg xmlns="http://www.w3.org/2000/svg"><script/></svg>',
@@ -155,7 +189,7 @@ def test_what_is_none_of_the_kinds_is_none_of_them(name: str) -> None:
 
 
 def test_an_empty_file_is_no_file() -> None:
-    refusal = judge(MediaType.PDF, b"", b"", 0)
+    refusal = judge(MediaType.PDF, Seen())
     assert refusal is not None
     assert refusal.code is ProblemCode.INVALID_REQUEST
 

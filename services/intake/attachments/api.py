@@ -18,11 +18,11 @@ from schemas.commands import LARGEST_ATTACHMENT
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from services.intake import admission, responses
 from services.intake.attachments.content import declared_type
-from services.intake.attachments.file_name import disposition, given_name
+from services.intake.attachments.file_name import disposition, given_name, safe_name
 from services.intake.attachments.keeper import Found, Keeper, Upload
 from services.intake.desk import NOT_INVOLVED, Result
 from services.intake.edge import Caller, Edge, Http, awaits
-from services.intake.my_number import names_my_number
+from services.intake.my_number import has_my_number
 
 PATIENCE = 30.0
 """Seconds that a sender may send nothing in the middle of a file."""
@@ -93,8 +93,8 @@ class Attachments:
             return Refusal(ProblemCode.UNSUPPORTED_MEDIA_TYPE)
         if body.announced > LARGEST_ATTACHMENT:
             return Refusal(ProblemCode.TOO_LARGE)
-        name = given_name(request.headers.get("content-disposition"))
-        if names_my_number(name):
+        name = safe_name(given_name(request.headers.get("content-disposition")), declared)
+        if has_my_number(name):
             detail = "ファイル名に個人番号は書けません / no Individual Number in the file's name"
             return Refusal(ProblemCode.MY_NUMBER_REFUSED, (FieldProblem("", detail),))
         wait = awaits(request.headers.get("prefer"))

@@ -25,7 +25,6 @@ from schemas.partner import Sent
 from schemas.problems import ProblemCode, Refusal
 from schemas.sealed import Group
 from services.intake.attachments.content import judge
-from services.intake.attachments.file_name import safe_name
 from services.intake.attachments.receiving import Received, receive
 from services.intake.attachments.records import ASKED, GONE, SETTLED, Kept, Records
 from services.intake.attachments.sealed_file import CHUNK, Damaged, Opener, Sealer
@@ -44,7 +43,8 @@ _READ_AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it comes in: from whom, with which idempotency key, for which referral, and as what."""
+    """A file as it comes in: from whom, with which idempotency key, for which referral, and as what;
+    ``name``: a safe one."""
 
     agency: str
     key: str
@@ -128,7 +128,7 @@ class Keeper:
                 received = await receive(upload.chunks, sealer, part)
                 if isinstance(received, Refusal):
                     return received
-                refusal = judge(upload.declared, received.head, received.tail, received.size)
+                refusal = judge(upload.declared, received.seen)
                 if refusal is not None:
                     return refusal
                 stored = received.ciphertext_sha256
@@ -160,14 +160,13 @@ class Keeper:
         attachment: UUID,
     ) -> Result:
         stored = received.ciphertext_sha256
-        name = safe_name(upload.name, upload.declared)
         sealed = seal(
             key,
             referral,
             Group.ATTACHMENT,
-            {"attachment": str(attachment), "name": name, "sha256": received.sha256},
+            {"attachment": str(attachment), "name": upload.name, "sha256": received.sha256},
         )
-        meaning = _Meaning(media_type=upload.declared, name=name, sha256=received.sha256)
+        meaning = _Meaning(media_type=upload.declared, name=upload.name, sha256=received.sha256)
         command = c.Command(
             id=request,
             ward=self._ward,
@@ -179,7 +178,7 @@ class Keeper:
                 referral=referral,
                 attachment=attachment,
                 media_type=upload.declared,
-                size=received.size,
+                size=received.seen.size,
                 ciphertext_sha256=stored,
             ),
         )

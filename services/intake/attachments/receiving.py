@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from schemas.commands import LARGEST_ATTACHMENT
 from schemas.problems import ProblemCode, Refusal
-from services.intake.attachments.content import HEAD, TAIL
+from services.intake.attachments.content import Seen
 from services.intake.attachments.sealed_file import Sealer
 from services.intake.attachments.spool import Part
 
@@ -18,14 +18,11 @@ _AT_ONCE = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """``sha256``: of the file; ``ciphertext_sha256``: of what is stored of it. ``head``, ``tail``: the
-    file's beginning and end."""
+    """``sha256``: of the file; ``ciphertext_sha256``: of what is stored of it."""
 
-    size: int
+    seen: Seen
     sha256: str
     ciphertext_sha256: str
-    head: bytes
-    tail: bytes
 
 
 async def receive(chunks: AsyncIterator[bytes], sealer: Sealer, part: Part) -> Received | Refusal:
@@ -34,7 +31,7 @@ async def receive(chunks: AsyncIterator[bytes], sealer: Sealer, part: Part) -> R
     waiting = bytearray()
     async for chunk in chunks:
         waiting += chunk
-        if taking.size + len(waiting) > LARGEST_ATTACHMENT:
+        if taking.seen.size + len(waiting) > LARGEST_ATTACHMENT:
             return Refusal(ProblemCode.TOO_LARGE)
         if len(waiting) >= _AT_ONCE:
             await asyncio.to_thread(taking.take, bytes(waiting))
@@ -47,20 +44,15 @@ class _Taking:
         self._sealer = sealer
         self._part = part
         self._hash = hashlib.sha256()
-        self._head = b""
-        self._tail = b""
-        self.size = 0
+        self.seen = Seen()
 
     def take(self, data: bytes) -> None:
-        self.size += len(data)
+        self.seen.feed(data)
         self._hash.update(data)
-        if len(self._head) < HEAD:
-            self._head = (self._head + data[:HEAD])[:HEAD]
-        self._tail = (self._tail + data[-TAIL:])[-TAIL:]
         self._part.write(self._sealer.feed(data))
 
     def finish(self, data: bytes) -> Received:
         self.take(data)
         self._part.write(self._sealer.end())
         stored = self._part.finish()
-        return Received(self.size, self._hash.hexdigest(), stored, self._head, self._tail)
+        return Received(self.seen, self._hash.hexdigest(), stored)

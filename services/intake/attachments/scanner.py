@@ -38,7 +38,7 @@ class Clamd:
         try:
             async with asyncio.timeout(_PATIENCE):
                 answer = await _asked(reader, writer, chunks)
-        except (OSError, TimeoutError) as error:
+        except (OSError, TimeoutError, EOFError, asyncio.LimitOverrunError) as error:
             raise ScanRefused(type(error).__name__) from error
         finally:
             writer.close()
@@ -48,7 +48,7 @@ class Clamd:
             return True
         if answer.startswith(b"stream: ") and answer.endswith(b" FOUND"):
             return False
-        # "INSTREAM size limit exceeded. ERROR" and the like; nothing, where it was stopped meanwhile.
+        # "INSTREAM size limit exceeded. ERROR" and the like.
         raise ScanRefused("no verdict")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -62,7 +62,7 @@ async def _asked(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chunks: AsyncIterator[bytes]
 ) -> bytes:
     """It may answer, and hang up, before it has all: so its answer is listened for from the start."""
-    answer = asyncio.create_task(reader.read(4096))
+    answer = asyncio.create_task(reader.readuntil(b"\0"))
     try:
         with contextlib.suppress(ConnectionError):
             writer.write(b"zINSTREAM\0")
@@ -74,6 +74,6 @@ async def _asked(
                     await writer.drain()
             writer.write(bytes(4))
             await writer.drain()
-        return (await answer).rstrip(b"\0\n")
+        return (await answer)[:-1]
     finally:
         answer.cancel()
