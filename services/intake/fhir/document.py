@@ -120,7 +120,7 @@ def _read_staff(slip: Slip, parcel: Parcel, author: Any, composition: Resource) 
     if person is not None and person.type == "PractitionerRole":
         person = parcel.find(person.body.get("practitioner"), person)
     if person is not None and person.type == "Practitioner" and not slip.has("/staff"):
-        name = first_name(person.body.get("name"))
+        name = first_name(parcel, person.body.get("name"))
         if name is not None:
             slip.put("/staff", name, f"{person.path}.name")
 

@@ -1,7 +1,8 @@
 """Patient ↔ the person concerned (本人) and the address. Pure.
 
-A Japanese name comes twice (JP Core): IDE in ideographs, SYL by sound. ``old`` names, numbers and
-addresses are left alone; a partial birth date becomes an age band, since it is no date.
+A Japanese name comes twice (JP Core): IDE in ideographs, SYL by sound. Names, numbers, addresses and
+contacts that are ``old`` or whose period does not hold now are left alone; where two that differ are
+left, none is picked. A partial birth date becomes an age band, since it is no date.
 """
 
 from typing import Any
@@ -13,6 +14,11 @@ from services.intake.fhir.slip import Slip
 
 _CONTACT_OF_SYSTEM = {"phone": "phone", "sms": "phone", "fax": "fax", "email": "mail"}
 _PAST = ("old", "maiden", "anonymous")
+_NAME_USES = {"official": 0, "usual": 1, None: 2}
+_NO_DWELLING = ("billing", "work")
+
+Placed = tuple[JsonObject, str]
+"""An element and where it stands."""
 
 
 def read_person(slip: Slip, parcel: Parcel, patient: Resource) -> None:
@@ -24,10 +30,16 @@ def read_person(slip: Slip, parcel: Parcel, patient: Resource) -> None:
         )
     if body.get("deceasedBoolean") or body.get("deceasedDateTime"):
         slip.wrong(f"{path}.deceased", "亡くなった人の依頼は出せません / the person has died")
+    for i, link in enumerate(body.get("link") or ()):
+        if link.get("type") == "replaced-by":
+            slip.wrong(
+                f"{path}.link[{i}]",
+                "別の記録に置き換えられた患者記録です / the record was replaced by another",
+            )
     slip.expect("/person", path)
     slip.expect("/address", f"{path}.address")
-    _names(slip, body, path)
-    _telecoms(slip, body, path)
+    _names(slip, _current(parcel, body.get("name"), f"{path}.name"))
+    _telecoms(slip, _current(parcel, body.get("telecom"), f"{path}.telecom"))
     birth = body.get("birthDate")
     if isinstance(birth, str):
         if len(birth) == 10:
@@ -45,7 +57,7 @@ def read_person(slip: Slip, parcel: Parcel, patient: Resource) -> None:
         if found is not None:
             slip.put(pointer, *found)
     _contacts(slip, parcel, patient)
-    _address(slip, body, path)
+    _address(slip, _current(parcel, body.get("address"), f"{path}.address"))
 
 
 def name_text(name: JsonObject) -> str | None:
@@ -56,11 +68,37 @@ def name_text(name: JsonObject) -> str | None:
     return " ".join(str(part).strip() for part in parts if part) or None
 
 
-def first_name(names: Any) -> str | None:
-    for name in [names] if isinstance(names, dict) else names or ():
-        if name.get("use") not in _PAST and _representation(name) in (None, "IDE"):
-            return name_text(name)
-    return None
+def first_name(parcel: Parcel, names: Any) -> str | None:
+    """The name of a contact or of staff, one HumanName or a list of them."""
+    listed = [names] if isinstance(names, dict) else names
+    return next((text for text, _ in _best(_current(parcel, listed, ""), "IDE", None)), None)
+
+
+def words_of(concept: JsonObject) -> str | None:
+    """What a CodeableConcept says to a reader."""
+    said = [concept.get("text"), *(c.get("display") for c in concept.get("coding") or ())]
+    return next((str(words).strip() for words in said if words and str(words).strip()), None)
+
+
+def _current(parcel: Parcel, items: Any, path: str) -> list[Placed]:
+    """The names, numbers or addresses of a list that are in use now."""
+    return [
+        (item, f"{path}[{i}]")
+        for i, item in enumerate(items or ())
+        if item.get("use") not in _PAST and parcel.in_force(item)
+    ]
+
+
+def _best(names: list[Placed], *kinds: str | None) -> list[tuple[str, str]]:
+    """The names of the best use (official, then usual), and of the first of these kinds that there
+    is."""
+    found: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for name, where in names:
+        text, kind = name_text(name), _representation(name)
+        if text is not None and kind in kinds:
+            rank = (_NAME_USES.get(name.get("use"), 3), kinds.index(kind))
+            found.setdefault(rank, []).append((text, where))
+    return found[min(found)] if found else []
 
 
 def _representation(name: JsonObject) -> str | None:
@@ -74,25 +112,20 @@ def _representation(name: JsonObject) -> str | None:
     return None
 
 
-def _names(slip: Slip, body: JsonObject, path: str) -> None:
-    by_kind: dict[str | None, tuple[str, str]] = {}
-    for i, name in enumerate(body.get("name") or ()):
-        text = name_text(name)
-        if text is not None and name.get("use") not in _PAST:
-            by_kind.setdefault(_representation(name), (text, f"{path}.name[{i}]"))
-    written = by_kind.get("IDE") or by_kind.get(None) or by_kind.get("ABC")
-    if written is not None:
-        slip.put("/person/name", *written)
-    if "SYL" in by_kind:
-        slip.put("/person/kana", *by_kind["SYL"])
+def _names(slip: Slip, names: list[Placed]) -> None:
+    written = _best(names, "IDE", None) or _best(names, "ABC")
+    for pointer, found in (("/person/name", written), ("/person/kana", _best(names, "SYL"))):
+        if len({text for text, _ in found}) > 1:
+            slip.wrong(
+                found[1][1],
+                "氏名が二通りあります。使わないほうに use か period を付けてください / two different names: mark "
+                "the one not in use with use or period",
+            )
+        elif found:
+            slip.put(pointer, *found[0])
 
 
-def _telecoms(slip: Slip, body: JsonObject, path: str) -> None:
-    points = [
-        (point, f"{path}.telecom[{i}]")
-        for i, point in enumerate(body.get("telecom") or ())
-        if point.get("use") != "old"
-    ]
+def _telecoms(slip: Slip, points: list[Placed]) -> None:
     points.sort(key=lambda found: found[0].get("rank") or 1_000)
     for point, where in points:
         if point.get("system") in ("phone", "sms") and point.get("value"):
@@ -108,18 +141,22 @@ def _contacts(slip: Slip, parcel: Parcel, patient: Resource) -> None:
     """Whom to call: the patient's contacts, and the RelatedPersons that came along."""
     contacts = []
     found = [
-        (c, f"{patient.path}.contact[{i}]") for i, c in enumerate(patient.body.get("contact") or ())
+        (c, f"{patient.path}.contact[{i}]")
+        for i, c in enumerate(patient.body.get("contact") or ())
+        if parcel.in_force(c)
     ]
     for related in parcel.of("RelatedPerson"):
-        of = related.body.get("patient")
-        if parcel.find(of, related) is patient and related.body.get("active") is not False:
+        body = related.body
+        current = body.get("active") is not False and parcel.in_force(body)
+        if current and parcel.find(body.get("patient"), related) is patient:
             found.append((parcel.use(related).body, related.path))
     for body, _ in found:
-        phones = [p.get("value") for p in body.get("telecom") or () if p.get("system") == "phone"]
-        relations = body.get("relationship") or ()
+        points = _current(parcel, body.get("telecom"), "")
+        phones = (p.get("value") for p, _ in points if p.get("system") == "phone")
+        relations = (words_of(concept) for concept in body.get("relationship") or ())
         contact = {
-            "name": first_name(body.get("name")),
-            "relation": next((_words(concept) for concept in relations if _words(concept)), None),
+            "name": first_name(parcel, body.get("name")),
+            "relation": next((words for words in relations if words), None),
             "phone": next((phone for phone in phones if phone), None),
         }
         if any(contact.values()):
@@ -128,26 +165,30 @@ def _contacts(slip: Slip, parcel: Parcel, patient: Resource) -> None:
         slip.put("/person/emergency_contacts", contacts, found[0][1])
 
 
-def _words(concept: JsonObject) -> str | None:
-    said = [concept.get("text"), *(c.get("display") for c in concept.get("coding") or ())]
-    return next((str(words) for words in said if words), None)
-
-
-def _address(slip: Slip, body: JsonObject, path: str) -> None:
-    for i, address in enumerate(body.get("address") or ()):
-        if address.get("use") in ("old", "billing", "work"):
+def _address(slip: Slip, addresses: list[Placed]) -> None:
+    """Where the person lives or stays; it decides who is asked. A postal address is neither."""
+    found: dict[tuple[Any, Any], tuple[str, str]] = {}
+    for address, where in addresses:
+        if address.get("use") in _NO_DWELLING or address.get("type") == "postal":
             continue
-        where = f"{path}.address[{i}]"
         parts = (address.get("state"), address.get("city"), *(address.get("line") or ()))
         text = address.get("text") or "".join(str(part) for part in parts if part)
-        kind = extension_of(address, where, "address-kind")
+        told = "actual" if address.get("use") == "temp" else None
+        kind, stands = extension_of(address, where, "address-kind") or (told, f"{where}.use")
+        if text or kind:
+            found.setdefault((text, kind), (where, stands))
+    if len(found) > 1:
+        slip.wrong(
+            [*found.values()][1][0],
+            "住所が二通りあります。地区を決める住所を一つにしてください（ほかは use や period で区別） / two different "
+            "addresses: leave one, or mark the others with use or period",
+        )
+        return
+    for (text, kind), (where, stands) in found.items():
         if text:
             slip.put("/address/text", text, where)
-        if kind is not None:
-            slip.put("/address/kind", *kind)
-        elif address.get("use") == "temp":
-            slip.put("/address/kind", "actual", f"{where}.use")
-        return
+        if kind:
+            slip.put("/address/kind", kind, stands)
 
 
 def tell_patient(given: JsonObject) -> JsonObject | None:

@@ -217,7 +217,7 @@ def _read_requester(slip: Slip, parcel: Parcel, request: Resource, agency: str) 
     if requester.type == "PractitionerRole":
         staff = parcel.find(requester.body.get("practitioner"), requester) or requester
     if staff.type == "Practitioner":
-        name = first_name(staff.body.get("name"))
+        name = first_name(parcel, staff.body.get("name"))
         if name is not None:
             slip.put("/staff", name, f"{staff.path}.name")
 
