@@ -98,6 +98,11 @@ class Edge:
 
         return handler
 
+    def charge(self, caller: Caller, requests: int) -> None:
+        """For more than the one request as which it came in."""
+        if self._turns is not None:
+            self._turns.charge(caller.agency, requests)
+
     async def _as_agency(self, request: Http, name: str, scope: Scope, act: Act) -> Response[bytes]:
         caller = await self.access.caller(request)
         return await self.let(caller, name, scope, functools.partial(act, request))

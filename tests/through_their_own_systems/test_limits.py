@@ -18,11 +18,14 @@ from pydantic_core import to_json
 
 from runtime.clock import ManualClock
 from runtime.nats_server import free_port
+from schemas.base import JsonObject
 from schemas.codes import Scope
 from services.intake import responses
 from services.intake.access import turns as turns_module
 from services.intake.access.turns import NoTurn, Turns, admit
 from services.intake.app import web_server
+from services.intake.checking import Checking
+from services.intake.desk import Desk
 from services.intake.edge import Caller, Edge, Http
 from services.intake.metrics import Metrics
 from tests.builders import ANSHIN, BUNKYO, FRIDAY_AFTERNOON, HUB
@@ -168,7 +171,10 @@ class Intake:
         self.clock = ManualClock(FRIDAY_AFTERNOON)
         door = a_door(BUNKYO, self.clock, {HUB: "their-key", ANSHIN: "another"})
         edge = Edge(door.callers, Metrics(), Turns(limits, self.clock))
+        nothing: Any = None  # a batch in which every item is refused asks nobody
+        desk = Desk(BUNKYO, nothing, nothing, nothing, self.clock, nothing)
         handlers = [
+            *Checking(edge, desk).handlers(),
             edge.posting("/work", "work", Scope.POST, self._work),
             edge.posting("/rule", "rule", Scope.CORE, self._work),
             *door.endpoint.handlers(),
@@ -226,6 +232,21 @@ def test_what_an_agency_may_not_do_counts_too() -> None:
     with Intake(Limits(requests_per_second=1, burst=2)).running() as intake:
         told = [intake.posts(path="/rule").status_code for _ in range(3)]
         assert told == [403, 403, 429]
+
+
+@pytest.mark.parametrize("burst", [60, 3])
+def test_a_batch_of_checks_costs_by_its_items(burst: int) -> None:
+    with Intake(Limits(requests_per_second=1, burst=burst)).running() as intake:
+        batch: JsonObject = {"items": [{}] * 500}
+        assert intake.posts(path="/v1/referrals/check/batch", json=batch).status_code == 200
+        left = [intake.posts().status_code for _ in range(max(0, burst - 51))]
+        assert set(left) <= {200}
+        refused = intake.posts()
+        assert refused.status_code == 429
+        owed = int(refused.headers["retry-after"])
+        assert owed == max(1, 52 - burst), "also what is more than the burst"
+        intake.clock.move(timedelta(seconds=owed))
+        assert intake.posts().status_code == 200
 
 
 def test_a_flooding_agency_does_not_hold_up_another() -> None:

@@ -77,6 +77,12 @@ class Turns:
         of.due, wait = admit(of.due, now, limits.requests_per_second, limits.burst)
         return math.ceil(wait)
 
+    def charge(self, agency: str, requests: int) -> None:
+        """What was let in as one turned out to be as much work as so many more: they are owed, and
+        what is asked next waits for them."""
+        of = self._of(agency)
+        of.due = max(of.due, self._clock.ticks()) + requests / self._limits.requests_per_second
+
     @contextlib.asynccontextmanager
     async def turn(self, agency: str) -> AsyncIterator[None]:
         """One of the agency's turns, for as long as it lasts. Raises NoTurn."""
