@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import nats.errors
@@ -72,6 +72,7 @@ class _Delivery:
         self._keys = ManifestKeys(settings.keys, clock)
         self._manifests = Manifests(service.engine, self._inboxes, self._keys, ward, clock)
         self._peacetime = Peacetime(service.engine, self._inboxes, ward, clock)
+        self._faults: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
         steady = NeverBackwards(clock)  # what is due stays due when the host's clock is set back
         self._queue = Queue(service.engine, self._guard, ward, steady)
@@ -115,10 +116,10 @@ class _Delivery:
         self._bus.answer(subjects.query(code, SERVICE, "status"), q.AskStatus, self._status)
         self._answer_of_proofs()
         self._publisher.answer_readers(code, SERVICE)
-        await asyncio.to_thread(self._manifests.hand_out)
+        await self._try(self._manifests.hand_out)
         # Before anything new is taken in: what was missed while nobody took anything in then speaks
         # of the inboxes as they were.
-        await asyncio.to_thread(self._manifests.sign_days, self._write)
+        await self._try(self._manifests.sign_days, self._write)
         # Or what waits would find nothing to sign with, and be put off.
         await asyncio.to_thread(self._credentials.refresh)
         await self._bus.start()
@@ -201,12 +202,22 @@ class _Delivery:
                 self._peacetime.test_today,
                 self._peacetime.test_as_asked,
             ):
-                try:
-                    await asyncio.to_thread(act, self._write)
-                except (sa.exc.DBAPIError, KeyFileError) as error:
-                    # Tried again at the next look: nothing of it was written.
-                    log("daily_work_failed", level=logging.ERROR, error=type(error).__name__)
+                await self._try(act, self._write)
             await asyncio.sleep(_LOOK)
+
+    async def _try(self, act: Callable[..., object], *arguments: object) -> None:
+        """Evidence never stops service: what fails has written nothing, and is tried again at the next
+        look. The log has a line for each fault, not for each look."""
+        name, fault = act.__name__, ""
+        try:
+            await asyncio.to_thread(act, *arguments)
+        except sa.exc.DBAPIError as error:
+            fault = type(error).__name__
+        except KeyFileError as error:
+            fault = str(error)
+        if fault and self._faults.get(name) != fault:
+            log("daily_work_failed", level=logging.ERROR, work=name, error=fault)
+        self._faults[name] = fault
 
     def _status(self, _: q.AskStatus) -> q.ServiceStatus:
         figures: dict[str, float] = {f"read_{name}": n for name, n in self._reader.read.items()}

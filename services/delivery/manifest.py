@@ -57,10 +57,13 @@ class Manifests:
         self._keys.hand_out(self._ward.code, [agency.id for agency in self._ward.agencies])
 
     def sign_days(self, write: Write) -> int:
-        """The manifests of the days whose time has come; how many."""
+        """The manifests of the days whose time has come; how many. Where the key could not be used they
+        come late, and say so: each speaks of the inbox as it was at ``signed_at``. Raises
+        ``runtime.keys.KeyFileError``."""
         at = self._ward.delivery.manifest_at
         if days.up_to_date(self._engine, DAILY, self._clock.now(), at):
             return 0
+        self.hand_out()  # and whoever cannot sign does not ask for the right to write
 
         def decide(connection: Connection) -> list[Fact]:
             now = self._clock.now()

@@ -22,7 +22,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from runtime.clock import Clock, utc_text
-from runtime.keys import signing_key
+from runtime.keys import KeyFileError, signing_key
 from runtime.signed_note import VerifierKey
 
 _NEWEST = "manifest.key"
@@ -82,12 +82,12 @@ class ManifestKeys:
         with self._alone():
             now = self._clock.now()
             ends = now + overlap
-            before = [_ending(key, ends) for key in self._listed()]
+            before = [_ending(key, ends) for key in self._listed(replaced=True)]
             newest = self._folder / _NEWEST
             coming = self._folder / f".{_NEWEST}.coming"
             coming.unlink(missing_ok=True)  # of a rotation that did not come to its end
             made = ManifestKey(_public(signing_key(coming)), now)
-            with contextlib.suppress(FileExistsError):
+            with contextlib.suppress(FileExistsError, FileNotFoundError):
                 os.link(newest, self._older(before[0]))
             # Whoever dies between these two leaves both keys signing.
             os.replace(coming, newest)
@@ -98,26 +98,42 @@ class ManifestKeys:
             return made
 
     def hand_out(self, ward: str, agencies: Iterable[str]) -> None:
-        """Write ``manifest.vkeys``."""
-        keys = self.all()
-        lines = [f"{key.vkey(ward, agency)}\n" for agency in agencies for key in keys]
-        _replace(self._folder / "manifest.vkeys", "".join(lines).encode(), 0o644)
+        """Write ``manifest.vkeys``. Raises ``runtime.keys.KeyFileError``."""
+        with self._alone():
+            keys = self._listed()
+            lines = [f"{key.vkey(ward, agency)}\n" for agency in agencies for key in keys]
+            _replace(self._folder / "manifest.vkeys", "".join(lines).encode(), 0o644)
 
     # -- inside ----------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with open(self._folder / ".manifest_keys.lock", "ab") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with open(self._folder / ".manifest_keys.lock", "ab") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            name = Path(error.filename or self._folder).name
+            raise KeyFileError(f"{name} cannot be used: {error.strerror}") from error
 
-    def _listed(self) -> list[ManifestKey]:
+    def _listed(self, *, replaced: bool = False) -> list[ManifestKey]:
         known: list[ManifestKey] = []
         with contextlib.suppress(FileNotFoundError):
-            said = json.loads((self._folder / _LISTED).read_text("ascii"))
-            known = [_read(one) for one in said["keys"]]
-        public = _public(signing_key(self._folder / _NEWEST))
+            text = (self._folder / _LISTED).read_bytes()
+            try:
+                known = [_read(one) for one in json.loads(text)["keys"]]
+            except (ValueError, TypeError, LookupError) as error:
+                raise KeyFileError(f"{_LISTED} does not list keys") from error
+        newest = self._folder / _NEWEST
+        if known and not newest.exists():
+            if replaced:
+                return known
+            # Another one made in silence would be known to no partner.
+            raise KeyFileError(
+                f"{_NEWEST} is lost; put it back, or: tsunagu credentials manifest-key --rotate"
+            )
+        public = _public(signing_key(newest))
         if not known or known[0].public != public:
             # The first one, or whoever rotated died before it was listed: then the older ones sign
             # on until somebody rotates again.

@@ -1,8 +1,9 @@
 """Audit and delivery may be gone for days: referrals go on, and they catch up."""
 
+from datetime import timedelta
 from pathlib import Path
 
-from tests.network import running_network, verified
+from tests.network import eventually, running_network, verified
 from tests.partners import a_referral
 from tests.record import check_everything
 
@@ -46,6 +47,31 @@ def test_a_network_that_starts_without_its_evidence_takes_referrals(tmp_path: Pa
         network.stop()
         network.start()
         check_everything(network)
+
+
+def test_a_key_that_cannot_sign_manifests_keeps_nobody_from_their_events(tmp_path: Path) -> None:
+    with running_network(tmp_path, clock_shift=True) as network:
+        hub = network.partner("hub-motofuji")
+        network.await_ready()
+        assert hub.post("/v1/inbox/manifest").status == 200
+        with network.down("delivery"):
+            (tmp_path / "keys" / "manifest.key").chmod(0o644)
+            network.move_clock(timedelta(days=1))
+        network.await_ready()
+        network.partner("anshin-motofuji").posts(a_referral())
+        network.settle()
+        pid = network.pid("delivery")
+        eventually(lambda: hub.inbox().body["items"], 20, "its events")
+        assert hub.post("/v1/inbox/manifest").status == 503
+        assert network.logs().count("daily_work_failed") <= 2  # not one for each look
+        (tmp_path / "keys" / "manifest.key").chmod(0o600)
+        day = network.rows("delivery", "SELECT day FROM days WHERE what = 'manifest'")
+        eventually(
+            lambda: network.rows("delivery", "SELECT day FROM days WHERE what = 'manifest'") > day,
+            20, "the day's manifests, late",
+        )  # fmt: skip
+        assert hub.get("/v1/inbox/manifest").body["size"] == hub.inbox().body["head"]
+        assert network.pid("delivery") == pid
 
 
 def test_audit_without_room_on_its_disk_says_so_and_goes_on_when_there_is_room(

@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from partners.manifest import read_event, verify
 from runtime.clock import ManualClock
 from runtime.database import reading, writing
+from runtime.keys import KeyFileError
 from runtime.reading import Entry
 from schemas import queries as q
 from schemas.outside import JAPAN
@@ -237,6 +238,68 @@ def test_a_rotation_that_was_cut_off_leaves_a_key_that_signs(
     listed.write_text(text, "ascii")
     assert office.keys.all()[1].public == made.public
     assert len(office.keys.signers()) == 3
+    office.takes_in(a_referral().town)
+    assert office.is_whole(office.on_demand())
+
+
+def _cut_off(keys: Path) -> None:
+    (keys / "manifest_keys.json").write_text('{"keys": [')
+
+
+def _nonsense(keys: Path) -> None:
+    (keys / "manifest_keys.json").write_text('{"keys": [{"public": "zz"}]}')
+
+
+def _open_to_all(keys: Path) -> None:
+    (keys / "manifest.key").chmod(0o644)
+
+
+def _short(keys: Path) -> None:
+    (keys / "manifest.key").write_bytes(b"short")
+
+
+def _no_file(keys: Path) -> None:
+    (keys / "manifest_keys.json").unlink()
+    (keys / "manifest_keys.json").mkdir()
+
+
+def _lost(keys: Path) -> None:
+    (keys / "manifest.key").unlink()
+
+
+@pytest.mark.parametrize("spoil", [_cut_off, _nonsense, _open_to_all, _short, _no_file, _lost])
+def test_a_key_that_cannot_be_used_is_told_by_the_name_of_its_file_and_nothing_is_written(
+    office: Office, tmp_path: Path, spoil: Callable[[Path], None]
+) -> None:
+    office.sign_days()
+    office.manifests.hand_out()
+    spoil(tmp_path / "keys")
+    office.clock.move(DAY)
+
+    def refused(_: Decide) -> list[Entry]:
+        raise AssertionError("asked for the right to write")
+
+    for use in (
+        lambda: office.manifests.sign_days(refused),
+        office.manifests.hand_out,
+        office.keys.all,
+        office.keys.signers,
+    ):
+        with pytest.raises(KeyFileError, match=r"^manifest(\.key|_keys\.json) "):
+            use()
+
+
+def test_a_lost_key_is_followed_by_another_only_where_somebody_says_so(
+    office: Office, tmp_path: Path
+) -> None:
+    (before,) = office.keys.all()
+    _lost(tmp_path / "keys")
+    with pytest.raises(KeyFileError, match="is lost"):
+        office.keys.signers()
+    assert not (tmp_path / "keys" / "manifest.key").exists()
+    made = office.keys.rotate(DAY)
+    assert [key.public for key in office.keys.all()] == [made.public, before.public]
+    assert len(office.keys.signers()) == 1
     office.takes_in(a_referral().town)
     assert office.is_whole(office.on_demand())
 
