@@ -106,11 +106,12 @@ class TokenEndpoint:
             raise _Refused("invalid_request", f"Content-Type must be {_FORM}")
         try:
             async with self._bodies.whole(request, "") as refusal:
-                if refusal is None:
-                    return _read(await request.body())
+                body = await request.body() if refusal is None else b""
         except HTTPException:
             raise _Refused("invalid_request", "the body is too large", 413) from None
         if refusal.code is ProblemCode.RATE_LIMITED:
+        if refusal is None:
+            return _read(body)
             raise _Refused("temporarily_unavailable", "too many bodies are coming in", 503)
         raise _Refused("invalid_request", "the body came too slowly", 408)
 
