@@ -183,3 +183,10 @@ def test_digits_that_a_tag_keeps_apart_are_still_an_individual_number() -> None:
 def test_sections_say_their_title_once() -> None:
     body: Any = submitted(a_document())
     assert body.summary.count("【紹介目的】") == 1
+
+
+def test_a_section_about_somebody_else_is_not_taken() -> None:
+    about = {**a_section("330", "家族", "母は入院中。"), "focus": {"reference": f"{DOC}2"}}
+    assert refused(with_sections(about)) == [f"{HERE}.section[3].focus"]
+    about["focus"] = {"reference": f"{DOC}1"}
+    assert "母は入院中。" in submitted(with_sections(about)).summary

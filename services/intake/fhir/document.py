@@ -27,8 +27,9 @@ from services.intake.fhir.names import (
     extension,
 )
 from services.intake.fhir.parcel import Parcel, Resource
+from services.intake.fhir.parties import read_receiver, read_sender
 from services.intake.fhir.person import first_name, read_person
-from services.intake.fhir.request import read_receiver, read_reference, read_sender
+from services.intake.fhir.request import read_reference
 from services.intake.fhir.slip import Slip
 from services.intake.fhir.tables import FROM_SECTION, SECTIONS, TO_SECTION
 from wards.model import Ward
@@ -94,7 +95,7 @@ def read_document(
     for i, author in enumerate(body.get("author") or ()):
         read_sender(slip, parcel, author, composition, f"{path}.author[{i}]", agency)
         _read_staff(slip, parcel, author, composition)
-    return _read_sections(slip, parcel, composition, agency)
+    return _read_sections(slip, parcel, composition, patient, agency)
 
 
 def is_document(body: JsonObject) -> bool:
@@ -138,12 +139,18 @@ def _code(section: JsonObject) -> str | None:
     return next((c.get("code") for c in codings if c.get("system") in SECTION_SYSTEMS), None)
 
 
-def _read_sections(slip: Slip, parcel: Parcel, composition: Resource, agency: str) -> list[str]:
+def _read_sections(
+    slip: Slip, parcel: Parcel, composition: Resource, patient: Resource | None, agency: str
+) -> list[str]:
     words: dict[str, list[str]] = {"summary": [], "complaint": [], "risks": []}
     where: dict[str, str] = {}
     left: list[str] = []
     for section, path in _sections(composition.body.get("section"), composition.path):
         code = _code(section)
+        if not parcel.concerns(section.get("focus"), composition, patient):
+            slip.wrong(
+                f"{path}.focus", "本人以外のことは受け付けません / it is about somebody else"
+            )
         entries = [(entry, composition) for entry in section.get("entry") or ()]
         if code == TO_SECTION:
             named = [e for e in entries if _may_receive(parcel, e[0], composition)]

@@ -106,10 +106,10 @@ class Parcel:
         return not reference.get("display")
 
     def identifiers(
-        self, reference: Any, holder: Resource, *, further: bool = True
+        self, reference: Any, holder: Resource, *, steps: int = 2
     ) -> Iterator[JsonObject]:
-        """What the organisation that a Reference names is called, and, of a department or a
-        PractitionerRole, the organisation that it belongs to; no step further."""
+        """What the organisation that a Reference names is called, and what that is which it belongs to:
+        from a PractitionerRole to a department to its organisation; no step further."""
         if not isinstance(reference, dict):
             return
         if isinstance(reference.get("identifier"), dict):
@@ -121,8 +121,8 @@ class Parcel:
             if identifier.get("use") != "old":
                 yield identifier
         above = {"PractitionerRole": "organization", "Organization": "partOf"}.get(named.type)
-        if further and above is not None:
-            yield from self.identifiers(named.body.get(above), named, further=False)
+        if steps and above is not None:
+            yield from self.identifiers(named.body.get(above), named, steps=steps - 1)
 
     def place(self, reference: Any, holder: Resource) -> dict[str, str] | None:
         """``{"agency": id}`` or ``{"district": id}`` of what a Reference names; None when it says

@@ -61,13 +61,12 @@ def read_post(raw: bytes, ward: Ward, agency: str, now: datetime) -> Came | Refu
         return invalid("Bundle.entry" if kind == "Bundle" else kind, detail)
     request = parcel.use(found[0])
     slip = Slip(request.path)
-    left: list[str] = []
     if kind == "Bundle":
         _check_entries(slip, value)
     if wanted == "Composition":
         left = read_document(slip, parcel, request, ward, agency)
     else:
-        read_request(slip, parcel, request, ward, agency)
+        left = read_request(slip, parcel, request, ward, agency)
     if slip.refusal is not None:
         return slip.refusal
     left += _not_taken(parcel)

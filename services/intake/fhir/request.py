@@ -12,22 +12,26 @@ from schemas.base import JsonObject
 from schemas.partner import Reference
 from services.intake.fhir import moments
 from services.intake.fhir.consent import read_consent
-from services.intake.fhir.names import ABSENT, system
+from services.intake.fhir.names import ABSENT, TASK_CODE, system
 from services.intake.fhir.parcel import Parcel, Resource, codes, texts
-from services.intake.fhir.person import first_name, read_person
+from services.intake.fhir.parties import read_receiver, read_requester, read_sender
+from services.intake.fhir.person import read_person, words_of
 from services.intake.fhir.slip import Slip
-from services.intake.fhir.tables import PRIORITY_OF_URGENCY, URGENCY_OF_PRIORITY
+from services.intake.fhir.tables import NOT_SO, PRIORITY_OF_URGENCY, URGENCY_OF_PRIORITY
 from wards.model import Ward
 from wards.terms import RequestedAction
 
 _INTENTS = ("order", "original-order", "directive")
 _TASK_STATUSES = ("requested", "ready")
-_NEIGHBOUR = "NBOR"
 _REFERENCE: TypeAdapter[str] = TypeAdapter(Reference)
 
 
-def read_request(slip: Slip, parcel: Parcel, request: Resource, ward: Ward, agency: str) -> None:
+def read_request(
+    slip: Slip, parcel: Parcel, request: Resource, ward: Ward, agency: str
+) -> list[str]:
+    """Write everything; gives where the reasons stand that were not taken."""
     body, path = request.body, request.path
+    patient = parcel.find(body.get("subject"), request)
     if body.get("status") != "active":
         slip.wrong(
             f"{path}.status", "active の依頼だけを受け付けます / only an active request is taken"
@@ -39,56 +43,22 @@ def read_request(slip: Slip, parcel: Parcel, request: Resource, ward: Ward, agen
             f"{path}.doNotPerform", "「しない」依頼は出せません / a request not to act is none"
         )
     _read_reference(slip, parcel, body, path)
-    _read_urgency(slip, request)
+    _read_urgency(slip, request, parcel.of("Task")[:1])
     _read_what(slip, body, path, ward)
-    _read_words(slip, parcel, request)
+    left = _read_words(slip, parcel, request, patient)
     _read_when(slip, body, path)
-    _read_patient(slip, parcel, request)
+    _read_patient(slip, parcel, request, patient)
     read_consent(slip, parcel, request)
-    _read_requester(slip, parcel, request, agency)
+    read_requester(slip, parcel, request, patient, agency)
     read_receiver(
         slip, parcel, [(p, request) for p in body.get("performer") or ()], f"{path}.performer"
     )
-    _read_task(slip, parcel, agency)
+    _read_task(slip, parcel, request, patient, agency)
     for name, pointer in (("risks", "/risks"), ("reported-by", "/reported_by")):
         found = request.extension(name)
         if found is not None:
             slip.put(pointer, *found)
-
-
-def read_receiver(
-    slip: Slip, parcel: Parcel, references: list[tuple[Any, Resource]], where: str
-) -> None:
-    """Write ``to``. Whoever names a receiver that is not known here is told, not routed by address:
-    the sender meant somebody."""
-    places = [parcel.place(reference, holder) for reference, holder in references]
-    known = [place for place in places if place is not None]
-    slip.expect("/to", where)
-    if references and not known:
-        slip.wrong(
-            where,
-            f"宛先がこのネットワークの機関として書かれていません。Organization.identifier に system "
-            f"{system(parcel.ward, 'agency')} の機関 ID を書くか、宛先を省いてください（住所から決まります） / the "
-            "receiver is not named as an agency of this network: give its id in that system, or leave "
-            "the receiver out",
-        )
-    elif any(place != known[0] for place in known[1:]):
-        slip.wrong(where, "宛先は一つにしてください / one receiver only")
-    elif known and slip.body.get("to", known[0]) != known[0]:
-        slip.wrong(where, "宛先が二通りあります / it names two different receivers")
-    elif known:
-        slip.put("/to", known[0], where)
-
-
-def read_sender(
-    slip: Slip, parcel: Parcel, reference: Any, holder: Resource, where: str, agency: str
-) -> None:
-    """Whoever is named as the sender must be the one who sends; the key says who that is."""
-    place = parcel.place(reference, holder)
-    if place is not None and place != {"agency": agency}:
-        slip.wrong(
-            where, "依頼元が、この鍵の機関と違います / the sender is not the agency of this key"
-        )
+    return left
 
 
 def read_reference(slip: Slip, value: Any, where: str) -> None:
@@ -113,12 +83,22 @@ def _read_reference(slip: Slip, parcel: Parcel, body: JsonObject, path: str) -> 
         read_reference(slip, identifier["value"], f"{path}.identifier[{i}].value")
 
 
-def _read_urgency(slip: Slip, request: Resource) -> None:
-    priority = request.body.get("priority", "routine")
-    where = f"{request.path}.priority"
-    if priority not in URGENCY_OF_PRIORITY:
-        slip.wrong(where, f"{', '.join(URGENCY_OF_PRIORITY)} のいずれか / must be one of these")
-        return
+def _read_urgency(slip: Slip, request: Resource, tasks: list[Resource]) -> None:
+    """The priority of the request, or else of its Task; of two that differ, none."""
+    said = [
+        (r.body["priority"], f"{r.path}.priority")
+        for r in (request, *tasks)
+        if r.body.get("priority")
+    ]
+    for priority, where in said:
+        if priority not in URGENCY_OF_PRIORITY:
+            slip.wrong(where, f"{', '.join(URGENCY_OF_PRIORITY)} のいずれか / must be one of these")
+            return
+    if len({URGENCY_OF_PRIORITY[priority] for priority, _ in said}) > 1:
+        slip.wrong(
+            said[1][1], "依頼の priority と食い違います / it contradicts that of the request"
+        )
+    priority, where = said[0] if said else ("routine", f"{request.path}.priority")
     slip.put("/urgency", URGENCY_OF_PRIORITY[priority].value, where)
     found = request.extension("urgency")
     if found is None:
@@ -156,23 +136,44 @@ def _read_what(slip: Slip, body: JsonObject, path: str, ward: Ward) -> None:
         slip.put("/topics", [code for code, _ in topics], f"{path}.reasonCode")
 
 
-def _read_words(slip: Slip, parcel: Parcel, request: Resource) -> None:
-    body, path = request.body, request.path
+def _read_words(
+    slip: Slip, parcel: Parcel, request: Resource, patient: Resource | None
+) -> list[str]:
+    body, path, left = request.body, request.path, []
     notes = [*texts(body.get("note"), f"{path}.note")]
     reasons = [*texts(body.get("reasonCode"), f"{path}.reasonCode")]
     for i, reference in enumerate(body.get("reasonReference") or ()):
+        where = f"{path}.reasonReference[{i}]"
         condition = parcel.find(reference, request)
-        concept = (
-            condition.body.get("code") if condition and condition.type == "Condition" else None
-        )
-        words = concept.get("text") if isinstance(concept, dict) else None
-        if isinstance(words, str) and words.strip():
-            reasons.append((words.strip(), f"{path}.reasonReference[{i}]"))
+        words = None
+        if condition is not None and condition.type == "Condition":
+            _check_condition(slip, parcel, condition, patient)
+            words = words_of(condition.body.get("code") or {})
+        if words is not None:
+            reasons.append((words, where))
+        else:
+            left.append(where)
     slip.expect("/summary", f"{path}.note")
     if notes:
         slip.put("/summary", "\n".join(text for text, _ in notes), f"{path}.note")
     if reasons:
         slip.put("/complaint", "\n".join(text for text, _ in reasons), reasons[0][1])
+    return left
+
+
+def _check_condition(
+    slip: Slip, parcel: Parcel, condition: Resource, patient: Resource | None
+) -> None:
+    """A reason must be this person's, and so."""
+    body, path = condition.body, condition.path
+    if not parcel.concerns(body.get("subject"), condition, patient):
+        slip.wrong(
+            f"{path}.subject", "本人のことと確かめられません / not known to be of the person"
+        )
+    for name, (wanted, denied) in NOT_SO.items():
+        for code, where in codes(body.get(name), wanted, f"{path}.{name}"):
+            if code in denied:
+                slip.wrong(where, "打ち消されたか、いまはない状態です / it was refuted or is past")
 
 
 def _read_when(slip: Slip, body: JsonObject, path: str) -> None:
@@ -184,9 +185,8 @@ def _read_when(slip: Slip, body: JsonObject, path: str) -> None:
         slip.put("/requested_by", wanted, f"{path}.occurrence.end")
 
 
-def _read_patient(slip: Slip, parcel: Parcel, request: Resource) -> None:
+def _read_patient(slip: Slip, parcel: Parcel, request: Resource, patient: Resource | None) -> None:
     subject = request.body.get("subject") or {}
-    patient = parcel.find(subject, request)
     if patient is not None and patient.type == "Patient":
         read_person(slip, parcel, patient)
         return
@@ -200,30 +200,10 @@ def _read_patient(slip: Slip, parcel: Parcel, request: Resource) -> None:
         )
 
 
-def _read_requester(slip: Slip, parcel: Parcel, request: Resource, agency: str) -> None:
-    reference = request.body.get("requester")
-    where = f"{request.path}.requester"
-    read_sender(slip, parcel, reference, request, where, agency)
-    requester = parcel.find(reference, request)
-    if requester is None:
-        return
-    if requester.type == "Patient":
-        slip.put("/reported_by", "self", where)
-    elif requester.type == "RelatedPerson":
-        concepts = requester.body.get("relationship") or ()
-        said = {c.get("code") for concept in concepts for c in concept.get("coding") or ()}
-        slip.put("/reported_by", "neighbour" if _NEIGHBOUR in said else "family", where)
-    staff = requester
-    if requester.type == "PractitionerRole":
-        staff = parcel.find(requester.body.get("practitioner"), requester) or requester
-    if staff.type == "Practitioner":
-        name = first_name(parcel, staff.body.get("name"))
-        if name is not None:
-            slip.put("/staff", name, f"{staff.path}.name")
-
-
-def _read_task(slip: Slip, parcel: Parcel, agency: str) -> None:
-    """A Task that comes with a new referral can only ask for it to be done."""
+def _read_task(
+    slip: Slip, parcel: Parcel, request: Resource, patient: Resource | None, agency: str
+) -> None:
+    """A Task that comes with a new referral can only ask for this one to be done."""
     tasks = parcel.of("Task")
     for task in tasks[1:]:
         slip.wrong(task.path, "Task は一つだけにしてください / one Task only")
@@ -237,9 +217,25 @@ def _read_task(slip: Slip, parcel: Parcel, agency: str) -> None:
             slip.wrong(
                 f"{task.path}.intent", f"{', '.join(_INTENTS)} のいずれか / must be one of these"
             )
+        about = [("focus", body.get("focus"), request), ("for", body.get("for"), patient)]
+        about += [
+            (f"basedOn[{i}]", reference, request)
+            for i, reference in enumerate(body.get("basedOn") or ())
+        ]
+        for name, reference, wanted in about:
+            if not parcel.concerns(reference, task, wanted):
+                slip.wrong(
+                    f"{task.path}.{name}", "この依頼のものではありません / it is of something else"
+                )
+        for code, where in codes(body.get("code"), TASK_CODE, f"{task.path}.code"):
+            if code != "fulfill":
+                slip.wrong(where, "fulfill だけを受け付けます / only fulfill is taken")
         read_sender(slip, parcel, body.get("requester"), task, f"{task.path}.requester", agency)
         if body.get("owner"):
             read_receiver(slip, parcel, [(body["owner"], task)], f"{task.path}.owner")
         end = ((body.get("restriction") or {}).get("period") or {}).get("end")
-        if end and not slip.has("/requested_by"):
-            slip.put("/requested_by", end, f"{task.path}.restriction.period.end")
+        wanted_by, where = moments.last_moment(end), f"{task.path}.restriction.period.end"
+        if wanted_by and slip.body.get("requested_by", wanted_by) != wanted_by:
+            slip.wrong(where, "期限が二通りあります / it names two different times")
+        elif wanted_by:
+            slip.put("/requested_by", wanted_by, where)

@@ -122,6 +122,18 @@ name the receiver and the sender. Any section unknown here goes to the summary: 
 TO_SECTION: Final = "910"
 FROM_SECTION: Final = "920"
 
+NOT_SO: Final = {
+    "verificationStatus": (
+        "http://terminology.hl7.org/CodeSystem/condition-ver-status",
+        frozenset({"refuted", "entered-in-error"}),
+    ),
+    "clinicalStatus": (
+        "http://terminology.hl7.org/CodeSystem/condition-clinical",
+        frozenset({"inactive", "remission", "resolved"}),
+    ),
+}
+"""A Condition with one of these statuses is none that anybody has (https://hl7.org/fhir/R4/condition.html)."""
+
 TAKEN: Final = {
     "ServiceRequest": frozenset(
         {
@@ -145,8 +157,8 @@ TAKEN: Final = {
     ),
     "Task": frozenset(
         {
-            "identifier", "basedOn", "focus", "status", "intent", "priority", "code", "for",
-            "authoredOn", "lastModified", "requester", "owner", "restriction",
+            "basedOn", "focus", "status", "intent", "priority", "code", "for", "requester", "owner",
+            "restriction",
         }
     ),
     "Condition": frozenset({"code", "subject", "clinicalStatus", "verificationStatus"}),
