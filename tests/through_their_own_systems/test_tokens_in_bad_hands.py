@@ -127,6 +127,8 @@ WRONG: dict[str, Callable[[datetime], dict[str, Any]]] = {
     "with an end that is true": lambda now: {"exp": True},
     "with an end that is NaN": lambda now: {"exp": float("nan")},
     "with an end at infinity": lambda now: {"exp": float("inf")},
+    "with an end that no float holds": lambda now: {"exp": 10**400},
+    "issued before all time": lambda now: {"iat": -(10**400)},
     "issued tomorrow": lambda now: {"iat": seconds(now, days=1)},
     "not good yet": lambda now: {"nbf": seconds(now, seconds=31)},
     "of which iss is not sub": lambda now: {"sub": ANSHIN},
@@ -139,11 +141,13 @@ WRONG: dict[str, Callable[[datetime], dict[str, Any]]] = {
     "for nobody": lambda now: {"aud": None},
     "for an empty list": lambda now: {"aud": []},
     "for an object": lambda now: {"aud": {"is": ENDPOINT}},
+    "for a list of objects": lambda now: {"aud": [{}]},
     "for one of our other addresses": lambda now: {"aud": f"{ISSUER}/v1/referrals"},
     "without a jti": lambda now: {"jti": None},
     "with an empty jti": lambda now: {"jti": ""},
     "with a jti that is too long": lambda now: {"jti": "x" * 257},
     "with a jti that is a number": lambda now: {"jti": 7},
+    "with a jti that is half a character": lambda now: {"jti": "\ud800"},
 }
 
 

@@ -5,7 +5,6 @@ short text, signed with the agency's own key, that says "it is I, for you, now, 
 import base64
 import binascii
 import json
-import math
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ LONGEST_LIFE = 300  # seconds that may lie between now and its end
 LEEWAY = 30  # seconds by which two clocks may differ
 LONGEST = 8192  # characters
 _LONGEST_JTI = 256
+_FAR = 1e15  # no moment that anybody means, in seconds
 
 
 class NotProven(Exception):
@@ -96,11 +96,15 @@ def _check(claims: dict[str, Any], agency: str, audience: Collection[str], now: 
     named = claims.get("aud")
     named = [named] if isinstance(named, str) else named
     # Every one of them: an assertion that is for another too, that other could use here.
-    if not isinstance(named, list) or not named or any(one not in audience for one in named):
+    if (
+        not isinstance(named, list)
+        or not named
+        or not all(isinstance(one, str) and one in audience for one in named)
+    ):
         raise NotProven("aud is not this network's token endpoint or issuer")
     jti = claims.get("jti")
-    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI:
-        raise NotProven("jti is missing or too long")
+    if not isinstance(jti, str) or not 0 < len(jti) <= _LONGEST_JTI or not jti.isprintable():
+        raise NotProven("jti is missing, too long or not printable")
     seconds = now.timestamp()
     expires = _number(claims, "exp", needed=True)
     if expires <= seconds - LEEWAY:
@@ -116,7 +120,8 @@ def _number(claims: dict[str, Any], name: str, *, needed: bool) -> float:
     value = claims.get(name)
     if value is None and not needed:
         return 0.0
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # The bound refuses NaN and infinity too, and what is too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _FAR:
         raise NotProven(f"{name} is not a number")
     return float(value)
 

@@ -40,7 +40,8 @@ def open_door(
     watched = WatchedCredentials(credentials)
     watched.refresh()
     issuers = addresses(settings)
-    tokens = Tokens(signing_key(settings.keys / "token.key"), issuers[0], clock)
+    issuer = issuers[0] if issuers else f"urn:tsunagu:{ward.code}"
+    tokens = Tokens(signing_key(settings.keys / "token.key"), issuer, clock)
     certificates = Certificates(networks(settings.trusted_proxies))
     callers = Callers(ward, watched, tokens, certificates, clock)
     turns = Turns(ward.limits, clock)
@@ -50,10 +51,16 @@ def open_door(
 
 def addresses(settings: Settings) -> tuple[str, ...]:
     """By which this network is known. Never what a request says in Host: an assertion made for
-    another network would be good here, if whoever has it could choose what we are called."""
+    another network would be good here, if whoever has it could choose what we are called. Nor what
+    every other network could be called as well: one that listens everywhere has no name of its own,
+    and no assertion is for it."""
     if settings.public_url:
         return (settings.public_url.rstrip("/"),)
+    if settings.host in ("0.0.0.0", "::"):  # noqa: S104
+        return ()
     scheme = "https" if settings.tls_certificate else "http"
-    own = settings.host if settings.host not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
-    hosts = dict.fromkeys((own, "127.0.0.1", "localhost"))
+    hosts = _THIS_HOST if settings.host in _THIS_HOST else (settings.host,)
     return tuple(f"{scheme}://{host}:{settings.port}" for host in hosts)
+
+
+_THIS_HOST = ("127.0.0.1", "localhost")  # on one host, the port tells networks apart

@@ -55,7 +55,8 @@ class _Refused(Exception):
 
 
 class TokenEndpoint:
-    """``issuers``: by which addresses this network is known, the published one first."""
+    """``issuers``: by which addresses this network is known, the published one first; none: nobody
+    gets a token."""
 
     def __init__(
         self,
@@ -76,7 +77,7 @@ class TokenEndpoint:
         self._metrics = metrics
         self._clock = clock
         self._bodies = Bodies()
-        self._issuer = issuers[0]
+        self._issuer = issuers[0] if issuers else ""
         self._audience = frozenset((*issuers, *(f"{issuer}{TOKEN_PATH}" for issuer in issuers)))
 
     def handlers(self) -> list[HTTPRouteHandler]:
@@ -109,9 +110,9 @@ class TokenEndpoint:
                 body = await request.body() if refusal is None else b""
         except HTTPException:
             raise _Refused("invalid_request", "the body is too large", 413) from None
-        if refusal.code is ProblemCode.RATE_LIMITED:
         if refusal is None:
             return _read(body)
+        if refusal.code is ProblemCode.RATE_LIMITED:
             raise _Refused("temporarily_unavailable", "too many bodies are coming in", 503)
         raise _Refused("invalid_request", "the body came too slowly", 408)
 
