@@ -29,8 +29,9 @@ class Callers:
         self._clock = clock
 
     async def caller(self, request: Http) -> Caller | None:
-        """Whoever says who it is in two ways must be the same in both; what is said wrongly in one
-        way is not made good by another."""
+        """Whoever says who it is in two ways must be the same in both; what cannot be read in one way
+        is not made good by another. A certificate that is nobody's today (never registered, revoked,
+        over) says nothing, so a key beside it counts: whoever has the key could leave it out."""
         try:
             thumbprint = self._certificates.presented(request, self._clock.now())
         except BadCertificate:

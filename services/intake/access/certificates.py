@@ -5,7 +5,6 @@ settings, and the header ``Client-Cert`` (RFC 9440) says. From anyone else that 
 """
 
 import base64
-import binascii
 import ipaddress
 from collections.abc import Iterable
 from datetime import datetime
@@ -27,8 +26,12 @@ _PEM = "-----BEGIN CERTIFICATE-----"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
+UNREADABLE = (ValueError, x509.InvalidVersion)
+"""What ``cryptography`` raises for what is no certificate."""
+
+
 class BadCertificate(Exception):
-    """What was given for a certificate is none, or is not good now."""
+    """What was given for a certificate is none."""
 
 
 def networks(text: str) -> tuple[Network, ...]:
@@ -46,17 +49,16 @@ class Certificates:
         self._trusted = tuple(trusted)
 
     def presented(self, request: Http, now: datetime) -> bytes | None:
-        """The thumbprint of the certificate that came with a request; None: there was none.
-        Raises BadCertificate."""
+        """The thumbprint of the certificate that came with a request; None: there was none that is
+        good now. Raises BadCertificate."""
         der = _of_connection(request)
         if der is None and self._trusts(request):
             der = _of_header(request)
         if der is None:
             return None
         certificate = _read(der)
-        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
-            raise BadCertificate("not valid now")
-        return thumbprint(certificate)
+        good = certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc
+        return thumbprint(certificate) if good else None
 
     def _trusts(self, request: Http) -> bool:
         """Is whoever is at the other end one of the proxies?"""
@@ -96,7 +98,7 @@ def _of_header(request: Http) -> bytes | None:
         pem = unquote(text)
         if pem.startswith(_PEM):
             return x509.load_pem_x509_certificate(pem.encode()).public_bytes(Encoding.DER)
-    except (binascii.Error, ValueError):
+    except UNREADABLE:
         pass
     raise BadCertificate("cannot be read")
 
@@ -104,5 +106,5 @@ def _of_header(request: Http) -> bytes | None:
 def _read(der: bytes) -> x509.Certificate:
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except UNREADABLE:
         raise BadCertificate("cannot be read") from None
