@@ -92,6 +92,10 @@ class Settings:
                 raise SettingsError(f"{name} must be host:port or the path of a socket")
             else:
                 given[field.name] = value
+        if ("tls_certificate" in given) != ("tls_key" in given):
+            raise SettingsError("TSUNAGU_TLS_CERTIFICATE and TSUNAGU_TLS_KEY belong together")
+        if "tls_client_ca" in given and "tls_certificate" not in given:
+            raise SettingsError("TSUNAGU_TLS_CLIENT_CA is nothing without TSUNAGU_TLS_CERTIFICATE")
         return cls(**given)  # type: ignore[arg-type]  # the loop above made each the field's type
 
     def environment(self) -> dict[str, str]:

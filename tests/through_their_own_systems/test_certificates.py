@@ -46,9 +46,17 @@ def der(pem: bytes) -> bytes:
     return x509.load_pem_x509_certificate(pem).public_bytes(Encoding.DER)
 
 
+def of_version_six(pem: bytes) -> bytes:
+    """X.509 knows versions 1 to 3 (RFC 5280, 4.1.2.1)."""
+    six = der(pem).replace(bytes.fromhex("a003020102"), bytes.fromhex("a003020105"), 1)
+    lines = base64.encodebytes(six).decode()
+    return f"-----BEGIN CERTIFICATE-----\n{lines}-----END CERTIFICATE-----\n".encode()
+
+
 def rfc_9440(pem: bytes) -> str:
     """As Caddy and HAProxy send it."""
-    return f":{base64.b64encode(der(pem)).decode()}:"
+    lines = pem.decode().replace("\n", "").split("-----")
+    return f":{lines[2]}:"
 
 
 def as_nginx_has_it(pem: bytes) -> str:
@@ -147,6 +155,8 @@ GARBAGE: dict[str, tuple[tuple[str, str], ...]] = {
     "one colon": (("client-cert", ":"),),
     "PEM of garbage": (("client-cert", quote("-----BEGIN CERTIFICATE-----\nx\n")),),
     "too long": (("client-cert", f":{'A' * 20_000}:"),),
+    "a version that there is not": (("client-cert", rfc_9440(of_version_six(HUBS[0]))),),
+    "the same, as nginx has it": (("client-cert", as_nginx_has_it(of_version_six(HUBS[0]))),),
     "a name instead": (("client-cert", HUB),),
 }  # fmt: skip
 
@@ -200,10 +210,40 @@ def test_a_certificate_that_is_over_or_has_not_begun_is_refused(clock: ManualClo
     assert asked() == 401
 
 
+def test_a_key_counts_beside_a_certificate_that_is_nobodys_today(clock: ManualClock) -> None:
+    """Whoever has the key could leave the certificate out."""
+    now = clock.now().replace(microsecond=0)
+    over = AUTHORITY.client("sample", now - timedelta(hours=2), now - timedelta(hours=1))[0]
+    mine = AUTHORITY.client("sample")[0]
+    proxied = Proxied(clock, "192.0.2.1")
+    registers(proxied.door, HUB, over)
+    registers(proxied.door, ANSHIN, of_another := AUTHORITY.client("sample")[0])
+    proxied.door.credentials.revoke(registers(proxied.door, HUB, mine))
+    proxied.door.watched.refresh()
+    for certificate in (over, mine, STRANGERS[0]):
+        shown = ("client-cert", rfc_9440(certificate))
+        assert proxied.asks("192.0.2.1", shown) == 401
+        assert proxied.asks("192.0.2.1", shown, ("authorization", "Bearer their-key")) == HUB
+    shown = ("client-cert", rfc_9440(of_another))
+    assert proxied.asks("192.0.2.1", shown, ("authorization", "Bearer their-key")) == 401
+
+
 @pytest.mark.parametrize("text", ["proxy.example", "192.0.2.1/8", "192.0.2.300", "*"])
 def test_proxies_that_are_no_addresses_do_not_start(text: str) -> None:
     with pytest.raises(SettingsError, match="TSUNAGU_TRUSTED_PROXIES"):
         networks(text)
+
+
+@pytest.mark.parametrize(
+    "given", [{"certificate"}, {"key"}, {"client_ca"}, {"key", "client_ca"}], ids=sorted
+)
+def test_half_of_what_tls_needs_does_not_start(given: set[str]) -> None:
+    """It would speak without, and nobody would notice."""
+    environment = {f"TSUNAGU_TLS_{name.upper()}": "/some.pem" for name in given}
+    with pytest.raises(SettingsError, match="TSUNAGU_TLS_CERTIFICATE"):
+        Settings.from_environment(environment)
+    both = {"TSUNAGU_TLS_CERTIFICATE": "/some.pem", "TSUNAGU_TLS_KEY": "/some.pem"}
+    assert Settings.from_environment({**environment, **both}).tls_key
 
 
 # -- where TLS ends here ---------------------------------------------------------------------------
