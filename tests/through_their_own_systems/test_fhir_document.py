@@ -11,6 +11,7 @@ from services.intake.fhir.document import plain
 from services.intake.fhir.names import DOCUMENT_TYPES, LOINC, SECTION_SYSTEMS
 from services.intake.fhir.reading import Came, read_post
 from services.intake.fhir.tables import FROM_SECTION, SECTIONS, TO_SECTION
+from services.intake.my_number import has_my_number
 from tests.builders import BUNKYO
 from tests.through_their_own_systems.fhir_samples import (
     DOC,
@@ -165,8 +166,20 @@ def test_the_composition_comes_first() -> None:
         ("<div>一行目<br/>二行目</div>", "一行目\n二行目"),
         ("<div><p>一</p><p>二</p></div>", "一\n二"),
         ("<div>3 &lt; 5 &amp; 7 &#x3042;</div>", "3 < 5 & 7 あ"),
+        (
+            "<div>内服<table><tr><td>ワルファリン</td><td>5</td><td>0.5mg</td></tr>"
+            "<tr><th>血圧</th><TH>14</TH><td>90</td></tr></table>次回</div>",
+            "内服\nワルファリン 5 0.5mg\n血圧 14 90\n次回",
+        ),
+        (
+            "<div><h3>見出し</h3>本文<ul><li>一</li><li>二</li></ul>後</div>",
+            "見出し\n本文\n一\n二\n後",
+        ),
+        ("<dl><dt>体温</dt><dd>36.5</dd><dt>脈拍</dt><dd>60</dd></dl>", "体温\n36.5\n脈拍\n60"),
+        ("<div>前<p>中</p>後<hr/>末</div>", "前\n中\n後\n末"),
         ("<div><script>alert(1)</script></div>", "alert(1)"),
         ("<" * 100_000, "<" * 100_000),
+        ("<td" * 100_000, "<td" * 100_000),
     ],
 )
 def test_a_narrative_is_read_as_words(div: str, words: str) -> None:
@@ -178,6 +191,13 @@ def test_digits_that_a_tag_keeps_apart_are_still_an_individual_number() -> None:
     came = read(document)
     assert isinstance(came, Came)
     assert "123456789018" in came.slip.body["summary"]  # and the desk looks at our body again
+
+
+def test_an_individual_number_over_the_cells_of_a_table_is_found() -> None:
+    cells = "<table><tr><td>1234</td><td>5678</td><td>9018</td></tr></table>"
+    came = read(with_sections(a_section("999", "題", cells)))
+    assert isinstance(came, Came)
+    assert has_my_number(came.slip.body["summary"])
 
 
 def test_sections_say_their_title_once() -> None:

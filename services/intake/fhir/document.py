@@ -44,7 +44,12 @@ _EXTENSIONS = {
     "risks": "/risks",
 }
 # In well-formed XHTML a bare "<" is always a tag. Linear in the text, whatever it holds.
-_BREAK = re.compile(r"<(?:br|/p|/div|/li|/tr)\b[^<>]*>")
+_BREAK = re.compile(
+    r"</?(?:br|hr|p|div|li|ul|ol|dl|dt|dd|h[1-6]|tr|table|caption|thead|tbody|tfoot|pre|blockquote)"
+    r"\b[^<>]*>",
+    re.IGNORECASE,
+)
+_CELL = re.compile(r"</?t[dh]\b[^<>]*>", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _SPACE = re.compile(r"[^\S\n]+")
 
@@ -103,8 +108,8 @@ def is_document(body: JsonObject) -> bool:
 
 
 def plain(div: str) -> str:
-    """The words of a narrative (XHTML), a line for each block."""
-    words = html.unescape(_TAG.sub("", _BREAK.sub("\n", div)))
+    """The words of a narrative (XHTML), a line for each block, a space between cells."""
+    words = html.unescape(_TAG.sub("", _CELL.sub(" ", _BREAK.sub("\n", div))))
     lines = (_SPACE.sub(" ", line).strip() for line in words.splitlines())
     return "\n".join(line for line in lines if line)
 
