@@ -7,7 +7,7 @@ signed is on record; it concerns nobody, so that it does not move the inbox that
 """
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,6 +36,8 @@ from services.delivery.record import Fact
 from wards.model import Ward
 
 DAILY = "manifest"
+APART = timedelta(seconds=5)
+"""So long an agency waits between two manifests, and between two tests, that it asks for."""
 
 Decide = Callable[[Connection], Sequence[Fact]]
 Write = Callable[[Decide], list[Entry]]
@@ -78,17 +80,21 @@ class Manifests:
         return len(write(decide))
 
     def sign(self, question: q.SignManifest, write: Write) -> q.Told:
-        """One that speaks of all that the inbox holds now. Where the newest one does, that is it."""
+        """One that speaks of all that the inbox holds now. Where the newest one does, that is it; another
+        one too soon is told how long to wait."""
 
         def decide(connection: Connection) -> list[Fact]:
-            newest = self._newest(connection, question.agency)
-            size, _ = self._inboxes.head_in(connection, question.agency)
-            if newest is not None and newest.size == size and self._signed_by_the_newest(newest):
+            if self._due_in(connection, question.agency) != 0:
                 return []
             day = local_day(self._clock.now())
             return [self._sign(connection, question.agency, day, question.agency)]
 
-        write(decide)
+        with reading(self._engine) as connection:
+            wait = self._due_in(connection, question.agency)
+        if wait == 0:
+            write(decide)
+        elif wait is not None:
+            return q.Told(found=False, body={"retry_after": wait})
         return self.read(q.ReadManifest(agency=question.agency))
 
     def read(self, question: q.ReadManifest) -> q.Told:
@@ -100,6 +106,16 @@ class Manifests:
         return q.Told(found=True, body=self._document(row))
 
     # -- inside ----------------------------------------------------------------------------------
+
+    def _due_in(self, connection: Connection, agency: str) -> int | None:
+        """In how many seconds the agency may have another one; none: the newest says all."""
+        newest = self._newest(connection, agency)
+        if newest is None:
+            return 0
+        size, _ = self._inboxes.head_in(connection, agency)
+        if newest.size == size and self._signed_by_the_newest(newest):
+            return None
+        return seconds_left(newest.signed_at, self._clock.now())
 
     def _sign(self, connection: Connection, agency: str, day: date, asked_by: str) -> Fact:
         size, head = self._inboxes.head_in(connection, agency)
@@ -152,6 +168,13 @@ class Manifests:
             "key": keys[0],
             "keys": keys,
         }
+
+
+def seconds_left(newest: str, now: datetime) -> int:
+    """Whole seconds until one may ask for another; 0: now."""
+    left = _moment(newest) + APART - now
+    # Of a clock that was set back nothing follows.
+    return -(-left // timedelta(seconds=1)) if timedelta(0) < left <= APART else 0
 
 
 def _moment(text: str) -> datetime:

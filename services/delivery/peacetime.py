@@ -21,14 +21,12 @@ from schemas.outside import local_text
 from services.delivery import days
 from services.delivery import tables as t
 from services.delivery.inbox import Inboxes
-from services.delivery.manifest import Write
+from services.delivery.manifest import Write, seconds_left
 from services.delivery.record import Fact
 from wards.delivery import ByInbox
 from wards.model import Ward
 
 DAILY = "test"
-APART = timedelta(seconds=5)
-"""So long an agency waits between two tests that it asks for."""
 
 
 class Peacetime:
@@ -170,11 +168,7 @@ class Peacetime:
             t.tests.c.agency == agency, t.tests.c.daily.is_(False)
         )
         newest = connection.scalar(query)
-        if newest is None:
-            return 0
-        left = datetime.fromisoformat(newest) + APART - now
-        # Of a clock that was set back nothing follows.
-        return -(-left // timedelta(seconds=1)) if timedelta(0) < left <= APART else 0
+        return 0 if newest is None else seconds_left(newest, now)
 
 
 def ask_for_test(engine: Engine, agency: str, clock: Clock) -> UUID:

@@ -67,7 +67,8 @@ class Proofs:
         if refusal is not None:
             return responses.refused(refusal)
         question = q.SignManifest(agency=agency)
-        return _told_manifest(await self._gateway.ask("delivery", "sign_manifest", question), said)
+        told = await self._gateway.ask("delivery", "sign_manifest", question)
+        return _told_manifest(told, said) if told.found else _too_soon(told)
 
     async def test(self, agency: str, said: "Said") -> Response[bytes]:
         """Made at once; answered when it has arrived, or after a moment."""
@@ -76,7 +77,7 @@ class Proofs:
             return responses.refused(refusal)
         told = await self._gateway.ask("delivery", "test", q.SendTest(agency=agency, key=said.key))
         if not told.found:
-            return responses.refused(Refusal(_P.RATE_LIMITED), str(told.body["retry_after"]))
+            return _too_soon(told)
         if said.wait and told.body["state"] == "pending":
             told = await self._await_arrival(agency, told)
         headers = {"Location": f"/v1/inbox/test/{told.body['id']}"}
@@ -101,6 +102,10 @@ class Proofs:
         if not told.found:
             return responses.refused(NOT_INVOLVED)
         return responses.json_response(to_json(told.body))
+
+
+def _too_soon(told: q.Told) -> Response[bytes]:
+    return responses.refused(Refusal(_P.RATE_LIMITED), str(told.body["retry_after"]))
 
 
 def _told_manifest(told: q.Told, said: "Said") -> Response[bytes]:
@@ -134,13 +139,13 @@ def operations() -> list[tuple[str, str, JsonObject]]:
     manifest["content"][_NOTE] = {"schema": {"type": "string"}}
     whole = (
         "受信箱の 1〜size がこの証明値であったという、署名付きの文書です（C2SP signed note）。毎日一度署名され、"
-        "求めればその場で署名します。Accept: text/plain では文書そのものを返します。手元の出来事から同じ値に"
-        "なれば、抜けも書き換えも入れ替わりもありません。確かめ方は docs/partners.md の 4 章、道具は"
+        "求めればその場で署名します（5 秒に一度まで）。Accept: text/plain では文書そのものを返します。手元の出来事から"
+        "同じ値になれば、抜けも書き換えも入れ替わりもありません。確かめ方は docs/partners.md の 4 章、道具は"
         " tsunagu inbox verify です。\n\n"
         "A signed note (C2SP) which says that the inbox held 1 … size with this head hash. One is signed "
-        "every day, and one whenever you ask. Accept: text/plain gives the note itself. If your own events "
-        "give the same hash, none is missing, altered or in another place. How to check: docs/partners.md, "
-        "chapter 4; the tool is tsunagu inbox verify."
+        "every day, and one whenever you ask, every 5 s at most. Accept: text/plain gives the note "
+        "itself. If your own events give the same hash, none is missing, altered or in another place. How to "
+        "check: docs/partners.md, chapter 4; the tool is tsunagu inbox verify."
     )
     test = (
         "ほかの出来事と同じ番号・署名・経路で、試験の出来事を貴機関に送ります。2 秒以内に届けば delivered が "
@@ -183,7 +188,7 @@ def operations() -> list[tuple[str, str, JsonObject]]:
                 "parameters": [key],
                 "responses": {
                     "200": manifest,
-                    **problems((_P.INVALID_REQUEST, _P.NOT_FOUND, *_PROBLEMS)),
+                    **problems((_P.INVALID_REQUEST, *_PROBLEMS)),
                 },
             },
         ),

@@ -21,7 +21,7 @@ from schemas.outside import JAPAN
 from services.delivery import days
 from services.delivery import tables as t
 from services.delivery.inbox import Inboxes
-from services.delivery.manifest import Decide, Manifests
+from services.delivery.manifest import APART, Decide, Manifests
 from services.delivery.manifest_keys import ManifestKeys
 from services.delivery.peacetime import Peacetime
 from services.delivery.record import Record
@@ -184,6 +184,7 @@ def test_on_demand_one_is_signed_where_the_inbox_has_moved(office: Office) -> No
     assert office.on_demand() == first  # nothing has happened since
     case.accepted_by(HUB)
     office.takes_in(case.town)
+    office.clock.move(APART)
     second = office.on_demand()
     assert second["size"] > first["size"]
     assert office.manifest() == office.manifest(day=date(2026, 11, 20)) == second
@@ -191,17 +192,46 @@ def test_on_demand_one_is_signed_where_the_inbox_has_moved(office: Office) -> No
     assert office.manifest("hub-komagome") == {}
 
 
+def test_where_nothing_has_happened_nobody_asks_for_the_right_to_write(office: Office) -> None:
+    office.takes_in(a_referral().town)
+    first = office.on_demand()
+
+    def refused(_: Decide) -> list[Entry]:
+        raise AssertionError("asked for the right to write")
+
+    asked = q.SignManifest(agency=HUB)
+    office.clock.move(DAY)
+    assert office.manifests.sign(asked, refused).body == first
+
+
+def test_one_agency_asks_for_a_manifest_every_few_seconds_at_most(office: Office) -> None:
+    case = a_referral()
+    office.takes_in(case.town)
+    first = office.on_demand()
+    case.accepted_by(HUB)
+    office.takes_in(case.town)
+    office.clock.move(timedelta(seconds=2))
+    asked = q.SignManifest(agency=HUB)
+    soon = office.manifests.sign(asked, office.write)
+    assert (soon.found, soon.body) == (False, {"retry_after": 3})
+    assert office.signed(HUB) == [("2026-11-20", first["size"])]
+    assert office.on_demand("hub-komagome")["size"] == 0
+    office.clock.move(timedelta(seconds=3))
+    assert office.on_demand()["size"] > first["size"]
+
+
 def test_whoever_knows_only_the_older_key_is_not_cut_off_while_keys_overlap(office: Office) -> None:
     case = a_referral()
     office.takes_in(case.town)
     pinned = office.on_demand()["key"]
     office.keys.rotate(overlap=7 * DAY)
+    office.clock.move(APART)
     both = office.on_demand()
     assert both["key"] != pinned
     assert both["keys"] == [both["key"], pinned]
     assert office.is_whole(both, pinned)
     assert office.is_whole(both)
-    office.clock.move(7 * DAY)
+    office.clock.move(7 * DAY - APART)
     case.accepted_by(HUB)
     office.takes_in(case.town)
     after = office.on_demand()
