@@ -314,7 +314,12 @@ def running_network(home: Path, **how: Any) -> Iterator[RunningNetwork]:
         network.stop()
 
 
-def eventually(holds: Callable[[], object], seconds: float, what: str, every: float = 0.05) -> None:
+def eventually(
+    holds: Callable[[], object],
+    seconds: float,
+    what: str | Callable[[], str],
+    every: float = 0.05,
+) -> None:
     """Wait until something holds. Fails when the time is over; never waits longer than needed."""
     deadline = time.monotonic() + seconds
     while not holds():
