@@ -149,24 +149,31 @@ class Credentials:
         material: bytes,
         overlap: timedelta,
         *,
+        follows: str | None = None,
         label: str = "",
-        valid_to: datetime | None = None,
     ) -> Credential:
-        """A new one with the newest one's scopes, good at once; those that stood end when the overlap
-        is over, or earlier if they were to. Raises CredentialRefused: there is none to follow."""
+        """A new one in the place of the one that stands, or of several the one whose id is ``follows``:
+        with its scopes, good at once and for as long as that was made for. The old one ends when the
+        overlap is over, or earlier if it was to. Raises CredentialRefused: there is none to follow, or
+        which one is not said."""
         with self._changing() as connection:
             now = self._clock.now()
             standing = [c for c in self._read(connection, agency, kind) if not c.ended(now)]
-            if not standing:
+            chosen = [c for c in standing if follows in (None, c.id)]
+            if not chosen:
                 raise CredentialRefused("there is none to rotate; issue a new one")
+            if len(chosen) > 1:
+                raise CredentialRefused(
+                    "several stand; which one? " + ", ".join(f"{c.id} ({c.label})" for c in chosen)
+                )
+            (old,) = chosen
             ends = now + overlap
-            for old in standing:
-                if old.valid_to is None or old.valid_to > ends:
-                    self._set(connection, old.id, valid_to=utc_text(ends))
+            if old.valid_to is None or old.valid_to > ends:
+                self._set(connection, old.id, valid_to=utc_text(ends))
+            lasts = None if old.valid_to is None else now + (old.valid_to - old.valid_from)
             return self._insert(
-                connection, agency, kind, material, standing[-1].scopes,
-                label or standing[-1].label, None, valid_to,
-            )  # fmt: skip
+                connection, agency, kind, material, old.scopes, label or old.label, None, lasts
+            )
 
     def revoke(self, credential: str) -> bool:
         """At once and for good. False: there is no such one, or it was revoked before."""
@@ -201,7 +208,8 @@ class Credentials:
     def used(self, at: dict[str, datetime]) -> None:
         """When credentials were last used, by id."""
         with writing(self._engine) as connection:
-            for credential, moment in at.items():
+            # In the same order whoever writes, so that two never wait for each other.
+            for credential, moment in sorted(at.items()):
                 self._set(connection, credential, last_used_at=utc_text(moment))
 
     # -- inside ----------------------------------------------------------------------------------

@@ -33,7 +33,8 @@ from services.delivery import tables as delivery
 from services.delivery.manifest_keys import ManifestKeys
 from services.intake import tables as intake
 from services.intake.access import public_keys
-from services.intake.access.certificates import thumbprint
+from services.intake.access.certificates import UNREADABLE, thumbprint
+from services.intake.access.parts import addresses
 from services.intake.access.public_keys import UnfitKey
 from wards.model import Ward
 
@@ -48,7 +49,8 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What was asked for. ``file``: the public key or certificate; ``out``: where the secret goes."""
+    """What was asked for. ``file``: the public key or certificate; ``out``: where the secret goes;
+    ``follows``: of several, which one is rotated."""
 
     kind: Kind
     agency: str
@@ -57,6 +59,7 @@ class Wanted:
     valid_days: int | None = None
     file: Path | None = None
     out: Path | None = None
+    follows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,9 @@ class Administration:
         material, secret = self._material(wanted)
         with self._written_to(wanted.out), self._opened(_store(wanted.kind)) as credentials:
             made = credentials.rotate(
-                wanted.agency, wanted.kind, material, overlap, label=wanted.label
-            )
+                wanted.agency, wanted.kind, material, overlap,
+                follows=wanted.follows, label=wanted.label,
+            )  # fmt: skip
             now = self._clock.now()
             followed = [
                 c for c in credentials.all(wanted.agency, wanted.kind)
@@ -115,6 +119,13 @@ class Administration:
                 if not credentials.revoke(credential):
                     raise Refused("すでに失効しています / it was revoked before")
                 return found
+        if self.unreached:
+            beyond = ", ".join(self.unreached)
+            raise Refused(
+                f"失効していません。{beyond} のデータベースに届かず、そこにあるかは分かりません / "
+                f"nothing was revoked: the database of {beyond} cannot be reached from here, and it "
+                "may be there"
+            )
         raise Refused("その ID の資格情報はありません / there is no credential with that id")
 
     def manifest_keys(self, rotate: timedelta | None = None) -> list[dict[str, Any]]:
@@ -165,7 +176,7 @@ class Administration:
         if not wanted.scopes or agency is None:
             return None
         named = tuple(dict.fromkeys(wanted.scopes.replace(",", " ").split()))
-        if any(name not in {str(scope) for scope in Scope} for name in named):
+        if not named or any(name not in {str(scope) for scope in Scope} for name in named):
             raise Refused(f"権限は {', '.join(Scope)} です / scopes are {', '.join(Scope)}")
         if any(name not in agency.scopes for name in named):
             raise Refused(
@@ -178,6 +189,12 @@ class Administration:
         """What is kept, and what is handed over."""
         if self._ward.agency(wanted.agency) is None:
             raise Refused("その機関は名簿にありません / no such agency in the ward file")
+        if wanted.kind is Kind.JWT_KEY and not addresses(self._settings):
+            raise Refused(
+                "TSUNAGU_PUBLIC_URL を定めてください。名のない網あての署名は、よその網でも通ります / "
+                "set TSUNAGU_PUBLIC_URL: what is signed for a network without a name of its own is "
+                "good for others, too"
+            )
         public = wanted.kind in (Kind.JWT_KEY, Kind.CERTIFICATE)
         if public != (wanted.file is not None):
             raise Refused(
@@ -210,7 +227,7 @@ class Administration:
     def _thumbprint(self, pem: bytes) -> bytes:
         try:
             certificate = x509.load_pem_x509_certificate(pem)
-        except ValueError:
+        except UNREADABLE:
             raise Refused("PEM 形式の証明書ではありません / not a certificate in PEM") from None
         if certificate.not_valid_after_utc <= self._clock.now():
             raise Refused("期限の切れた証明書です / the certificate has expired")

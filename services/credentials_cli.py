@@ -97,9 +97,7 @@ def rotate_credential(
     from services.credentials import Wanted, overlap_of
 
     with _administering() as administration:
-        wanted = Wanted(
-            kind, agency, label[:128], file=file, out=secret_file, follows=follows
-        )
+        wanted = Wanted(kind, agency, label[:128], file=file, out=secret_file, follows=follows)
         made = administration.rotate(wanted, overlap_of(overlap))
     _tell(administration, made, secret_file, as_json)
 

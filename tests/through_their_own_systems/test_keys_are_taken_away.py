@@ -13,11 +13,15 @@ from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner, Result
 
+from runtime.database import open_database
+from services import credentials
 from services.cli import app
+from services.intake.access.parts import addresses
 from tests.builders import BUNKYO
 from tests.network import RunningNetwork, running_network
 from tests.partners import Partner, a_referral
@@ -42,9 +46,10 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork
         yield running
 
 
-def commanded(network: RunningNetwork, *arguments: str) -> Result:
+def commanded(network: RunningNetwork, *arguments: str, **settings: Any) -> Result:
     """The command line in this process: a start of Python each time would be most of the test."""
-    environment = replace(network.settings, home=network.home.resolve()).environment()
+    changed = {"home": network.home.resolve(), **settings}
+    environment = replace(network.settings, **changed).environment()
     return CliRunner().invoke(app, ["credentials", *arguments], env=environment)
 
 
@@ -171,13 +176,18 @@ def test_a_stream_ends_within_a_second_of_the_end_of_its_key(guarded: RunningNet
 def test_a_rotation_cuts_nobody_off_until_the_overlap_is_over(guarded: RunningNetwork) -> None:
     old = administer(guarded, "new", "api_key", "lien-bunkyo", "--scopes", "read")
     accepted(guarded, bearer(old["key"]))
-    new = administer(guarded, "rotate", "api_key", "lien-bunkyo", "--overlap", "2s")
-    assert set(new["still_good"]) >= {old["id"]}
+    which = commanded(guarded, "rotate", "api_key", "lien-bunkyo")
+    assert (which.exit_code, old["id"] in which.stderr) == (1, True), "there is the first key, too"
+    new = administer(
+        guarded, "rotate", "api_key", "lien-bunkyo", "--id", old["id"], "--overlap", "2s"
+    )
+    assert set(new["still_good"]) == {old["id"]}
     assert new["scopes"] == ["read"]
     accepted(guarded, bearer(new["key"]))
     assert directory(guarded, bearer(old["key"])).status_code == 200
     assert seconds_until(lambda: directory(guarded, bearer(old["key"])).status_code == 401) < 3
     assert directory(guarded, bearer(new["key"])).status_code == 200
+    assert guarded.partner("lien-bunkyo").get("/v1/directory").status == 200, "and only that one"
 
 
 def test_a_key_that_was_revoked_is_not_made_again_by_a_restart(
@@ -226,6 +236,7 @@ def test_a_secret_is_told_once_and_is_in_no_list_no_log_and_no_database(
         (("new", "api_key", "nobody"), "no such agency"),
         (("new", "api_key", HUB, "--scopes", "core"), "does not give"),
         (("new", "api_key", HUB, "--scopes", "everything"), "scopes are post"),
+        (("new", "api_key", HUB, "--scopes", ","), "scopes are post"),
         (("new", "jwt_key", HUB), "--file names"),
         (("new", "jwt_key", HUB, "--file", "/no/such/file"), "cannot be read"),
         (("new", "certificate", HUB, "--file", "pyproject.toml"), "not a certificate"),
@@ -245,3 +256,40 @@ def test_what_cannot_be_done_is_said_in_a_sentence_and_does_nothing(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert [one["id"] for one in administer(guarded, "list")] == [one["id"] for one in before]
+
+
+def test_what_may_be_where_this_container_does_not_reach_is_not_called_unknown(
+    guarded: RunningNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def reached(url: str) -> Any:
+        if "delivery" in url:
+            raise sa.exc.OperationalError("", {}, Exception())
+        return open_database(url)
+
+    monkeypatch.setattr(credentials, "open_database", reached)
+    done = commanded(guarded, "revoke", "no-such-id")
+    assert done.exit_code == 1
+    assert "the database of delivery cannot be reached" in done.stderr
+
+
+def test_a_network_without_a_name_of_its_own_takes_no_key_for_assertions(
+    guarded: RunningNetwork, tmp_path: Path
+) -> None:
+    """What is signed for it would be good at any other that listens the same way."""
+    file = tmp_path / "hub.pem"
+    file.write_bytes(pem_of(a_key("ES256", 5)))
+    new = ("new", "jwt_key", HUB, "--file", str(file))
+    everywhere = replace(guarded.settings, host="0.0.0.0")
+    assert addresses(everywhere) == ()
+    refused = commanded(guarded, *new, host="0.0.0.0")
+    assert (refused.exit_code, "TSUNAGU_PUBLIC_URL" in refused.stderr) == (1, True)
+    named = commanded(guarded, *new, host="0.0.0.0", public_url="https://tsunagu.example")
+    assert named.exit_code == 0, named.stderr
+
+
+def test_whoever_watches_the_network_sees_how_old_what_is_known_of_credentials_is(
+    guarded: RunningNetwork,
+) -> None:
+    page = httpx.get(f"{guarded.url}/metrics").text
+    (line,) = [one for one in page.splitlines() if one.startswith("tsunagu_credentials_age")]
+    assert 0 <= float(line.split()[1]) < A_SECOND
