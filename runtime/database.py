@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Connection, Engine, make_url
 
 _WRITES = "tsunagu_writes"
-_PATIENCE = 10.0  # seconds that a lock is waited for
+_PATIENCE = 10.0  # seconds that a lock, or a host, is waited for
 _CREATING = 7_165_828  # any number, the same for all: the advisory lock held while creating
 
 
@@ -32,7 +32,9 @@ def open_database(url: str) -> Engine:
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     _create_postgresql_database(parsed)
-    return sa.create_engine(parsed, pool_pre_ping=True)
+    # A host that has gone without a word is noticed (libpq's own names; milliseconds the second).
+    patience = {"connect_timeout": int(_PATIENCE), "tcp_user_timeout": int(_PATIENCE * 1000)}
+    return sa.create_engine(parsed, pool_pre_ping=True, connect_args=patience)
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:

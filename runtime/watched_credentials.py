@@ -3,15 +3,15 @@
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime, timedelta
-
-import sqlalchemy as sa
 
 from runtime.credentials import Credential, Credentials, hashed
 from runtime.observability import log
 
 _LOOK = 0.3  # seconds; revocation is promised to act within one
+LATE = 5.0  # seconds without a look after which somebody should know
 _USE_NOTED = timedelta(minutes=1)  # not more often
 
 
@@ -19,8 +19,8 @@ class WatchedCredentials:
     """``watching`` while the process serves; every look-up asks the clock, so what has run out is
     not good any more even before the next look.
 
-    While the database cannot be read, what was known goes on: a partner is not cut off because ours
-    is down; ``stale`` tells it, and so does the log.
+    While the database cannot be read, or does not answer, what was known goes on: a partner is not cut
+    off because ours is down; ``age`` and ``stale`` tell it, and so does the log.
     """
 
     def __init__(self, credentials: Credentials, look: float = _LOOK) -> None:
@@ -34,6 +34,7 @@ class WatchedCredentials:
         self._used: dict[str, datetime] = {}
         self._noted: dict[str, datetime] = {}
         self._told: list[Callable[[], None]] = []
+        self._looked_at = time.monotonic()
         self.stale = False
 
     # -- looking up ------------------------------------------------------------------------------
@@ -78,9 +79,11 @@ class WatchedCredentials:
     def refresh(self) -> None:
         """Look now. Raises what the database raises."""
         changed = self._credentials.changed_since(self._revision)
-        if changed is None:
-            return
-        revision, rows = changed
+        if changed is not None:
+            self._know(*changed)
+        self._looked_at = time.monotonic()
+
+    def _know(self, revision: int, rows: list[Credential]) -> None:
         by_holder: dict[tuple[str, str], list[Credential]] = {}
         by_material: dict[tuple[str, bytes], list[Credential]] = {}
         for row in rows:
@@ -90,32 +93,51 @@ class WatchedCredentials:
         self._by_holder, self._by_material = by_holder, by_material
         self._revision = revision
 
+    def age(self) -> float:
+        """Seconds for which nothing that was revoked or issued has been seen."""
+        return time.monotonic() - self._looked_at
+
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
-        looks = asyncio.create_task(self._watch())
+        # Apart: whoever holds up the writing, with a lock, holds up no look.
+        tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._note_uses())]
         try:
             yield
         finally:
-            looks.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await looks
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self) -> None:
         while True:
+            # A look that hangs holds a thread; there is no second one beside it.
+            look = asyncio.create_task(asyncio.to_thread(self.refresh))
             try:
-                await asyncio.to_thread(self._keep_up)
-            except sa.exc.SQLAlchemyError as error:
-                self._note_stale(type(error).__name__)
-            else:
+                while not look.done():
+                    await asyncio.wait([look], timeout=self._look)
+                    if self.age() > LATE:
+                        self._note_stale("late")
+                    self._tell_changes()
+            finally:
+                look.cancel()
+            error = look.exception()
+            if error is None:
                 self._note_fresh()
-            self._tell_changes()
+            else:
+                self._note_stale(type(error).__name__)
             await asyncio.sleep(self._look)
 
-    def _keep_up(self) -> None:
-        self.refresh()
-        used, self._used = self._used, {}
-        if used:
-            self._credentials.used(used)
+    async def _note_uses(self) -> None:
+        while True:
+            await asyncio.sleep(self._look)
+            used, self._used = self._used, {}
+            try:
+                if used:
+                    await asyncio.to_thread(self._credentials.used, used)
+            except Exception as error:
+                self._used = {**used, **self._used}
+                log("credential_uses_not_written", error=type(error).__name__)
+                await asyncio.sleep(LATE)
 
     def _tell_changes(self) -> None:
         now = self._credentials.now()
@@ -123,7 +145,10 @@ class WatchedCredentials:
         if live != self._live:
             self._live = live
             for tell in self._told:
-                tell()
+                try:
+                    tell()
+                except Exception:
+                    log("credentials_change_not_told", level=logging.ERROR, fault=True)
 
     def _note_stale(self, error: str) -> None:
         if not self.stale:

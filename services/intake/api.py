@@ -100,7 +100,7 @@ class Api:
 
         @get("/readyz", name="readyz")
         async def readyz() -> Response[bytes]:
-            obstacle = await self._desk.obstacle()
+            obstacle = self._edge.access.obstacle() or await self._desk.obstacle()
             if obstacle is None:
                 return responses.json_response(b'{"ready":true}')
             response = responses.refused(UNAVAILABLE)

@@ -49,6 +49,9 @@ class Access(Protocol):
     def still(self, caller: Caller) -> bool:
         """May whoever was let in once still be here?"""
 
+    def obstacle(self) -> str | None:
+        """Why who may come in is not known as it is now; None when it is."""
+
 
 class Edge:
     """``turns``: how much one agency may ask; none: as much as it likes."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable
-from datetime import timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -11,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
+from runtime import watched_credentials
 from runtime.clock import ManualClock
 from runtime.credentials import Credential, CredentialRefused, Credentials, Kind, hashed, new_secret
 from runtime.database import open_database, reading
@@ -96,8 +99,32 @@ def test_a_rotation_prolongs_nothing_and_touches_no_other_agency_and_no_other_ki
         (HUB, "api_key", hashed(KEY)): soon,
         (HUB, "nats", hashed("password")): None,
         (ANSHIN, "api_key", hashed("another")): None,
-        (HUB, "api_key", hashed(NEXT)): None,
+        (HUB, "api_key", hashed(NEXT)): soon,
     }
+
+
+def test_of_several_one_is_rotated_and_the_others_stay_as_they_were(
+    credentials: Credentials, clock: ManualClock
+) -> None:
+    main = credentials.issue(HUB, Kind.API_KEY, hashed(KEY), label="予約")
+    month = clock.now() + timedelta(days=30)
+    reader = credentials.issue(
+        HUB, Kind.API_KEY, b"reader", scopes=("read",), label="月報", valid_to=month
+    )
+    before = credentials.all()
+    with pytest.raises(CredentialRefused) as refused:
+        credentials.rotate(HUB, Kind.API_KEY, hashed(NEXT), HOUR)
+    assert all(told in str(refused.value) for told in (main.id, reader.id, "予約", "月報"))
+    with pytest.raises(CredentialRefused):
+        credentials.rotate(HUB, Kind.API_KEY, hashed(NEXT), HOUR, follows="another")
+    assert credentials.all() == before
+    clock.move(timedelta(days=20))
+    made = credentials.rotate(HUB, Kind.API_KEY, hashed(NEXT), HOUR, follows=reader.id)
+    assert (made.scopes, made.label) == (("read",), "月報")
+    assert made.valid_to == clock.now() + timedelta(days=30), "as long as the one before it"
+    ends = {c.id: c.valid_to for c in credentials.all()}
+    assert ends[main.id] is None
+    assert ends[reader.id] == clock.now() + HOUR
 
 
 def test_where_nothing_stands_there_is_nothing_to_rotate(credentials: Credentials) -> None:
@@ -247,6 +274,112 @@ def test_while_the_database_cannot_be_read_what_was_known_goes_on(
 
     asyncio.run(story())
     engine.dispose()
+
+
+class Hanging(Credentials):
+    """A database that takes a question and does not answer, until it is let go; or one of which a
+    lock is held; or code that is wrong."""
+
+    def __init__(self, engine: Engine, clock: ManualClock) -> None:
+        super().__init__(engine, t.credentials, clock)
+        self.reads, self.writes, self.right = (threading.Event() for _ in range(3))
+        for event in (self.reads, self.writes, self.right):
+            event.set()
+
+    def changed_since(self, revision: int | None) -> tuple[int, list[Credential]] | None:
+        self.reads.wait(10)
+        if not self.right.is_set():
+            raise KeyError("a fault of ours")
+        return super().changed_since(revision)
+
+    def used(self, at: dict[str, datetime]) -> None:
+        self.writes.wait(10)
+        super().used(at)
+
+
+async def comes(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+def test_a_database_that_does_not_answer_is_told_and_what_runs_out_runs_out(
+    engine: Engine, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watched_credentials, "LATE", 0.1)
+
+    async def story() -> None:
+        credentials = Hanging(engine, clock)
+        made = credentials.issue(HUB, Kind.API_KEY, hashed(KEY), valid_to=clock.now() + HOUR)
+        watched, told = WatchedCredentials(credentials, look=0.01), asyncio.Event()
+        watched.when_changed(told.set)
+        async with watched.watching():
+            await comes(lambda: watched.find(made.id) is not None and watched.age() < 0.1)
+            credentials.reads.clear()
+            await comes(lambda: watched.stale)
+            assert watched.age() > 0.1
+            assert watched.find(made.id), "what was known goes on"
+            told.clear()
+            clock.move(HOUR)
+            await comes(told.is_set)
+            credentials.reads.set()
+            await comes(lambda: not watched.stale and watched.age() < 0.1)
+
+    asyncio.run(story())
+
+
+def test_a_fault_of_ours_ends_no_watch(engine: Engine, clock: ManualClock) -> None:
+    async def story() -> None:
+        credentials = Hanging(engine, clock)
+        watched = WatchedCredentials(credentials, look=0.01)
+        watched.when_changed(lambda: {}["a fault of ours"])
+        async with watched.watching():
+            credentials.right.clear()
+            await comes(lambda: watched.stale)
+            credentials.right.set()
+            await comes(lambda: not watched.stale)
+            made = await asyncio.to_thread(credentials.issue, HUB, Kind.API_KEY, hashed(KEY))
+            await comes(lambda: watched.find(made.id) is not None)
+            await asyncio.to_thread(credentials.revoke, made.id)
+            await comes(lambda: watched.find(made.id) is None)
+
+    asyncio.run(story())
+
+
+def test_whoever_holds_up_the_writing_down_of_uses_holds_up_no_look(
+    engine: Engine, clock: ManualClock
+) -> None:
+    async def story() -> None:
+        credentials = Hanging(engine, clock)
+        made = credentials.issue(HUB, Kind.API_KEY, hashed(KEY))
+        watched = WatchedCredentials(credentials, look=0.01)
+        async with watched.watching():
+            await comes(lambda: watched.find(made.id) is not None)
+            credentials.writes.clear()
+            watched.used(made)
+            await asyncio.sleep(0.1)
+            await asyncio.to_thread(credentials.revoke, made.id)
+            await comes(lambda: watched.find(made.id) is None)
+            credentials.writes.set()
+            await comes(lambda: credentials.all()[0].last_used_at == clock.now())
+
+    asyncio.run(story())
+
+
+def test_two_that_write_down_uses_never_wait_for_each_other(
+    engine: Engine, clock: ManualClock
+) -> None:
+    credentials = Credentials(engine, t.credentials, clock)
+    made = [credentials.issue(HUB, Kind.API_KEY, bytes([n])).id for n in range(40)]
+    now = clock.now()
+
+    def note(ids: list[str]) -> None:
+        for _ in range(20):
+            credentials.used(dict.fromkeys(ids, now))
+
+    with ThreadPoolExecutor() as pool:
+        done = [pool.submit(note, made), pool.submit(note, made[::-1])]
+        assert [one.result() for one in done] == [None, None]
 
 
 @given(st.integers(-3, 3), st.integers(1, 3), st.one_of(st.none(), st.integers(0, 6)))

@@ -2,7 +2,7 @@
 
 from runtime.clock import Clock
 from runtime.credentials import Credential, Kind
-from runtime.watched_credentials import WatchedCredentials
+from runtime.watched_credentials import LATE, WatchedCredentials
 from schemas.codes import Scope
 from schemas.outside import local_day
 from services.intake.access.certificates import BadCertificate, Certificates
@@ -51,6 +51,10 @@ class Callers:
         """On the network today, by a credential that is still good: an agency that has left reads
         nothing any more. A stream that was opened with a token outlives the token, not its key."""
         return self._watched.find(caller.credential) is not None and self._here(caller.agency)
+
+    def obstacle(self) -> str | None:
+        """Why whoever was revoked may still come in, and whoever is new may not."""
+        return "credentials" if self._watched.age() > LATE else None
 
     def allowed(self, credential: Credential) -> frozenset[Scope]:
         """What the ward lets the agency do, narrowed to what the credential is for; nothing when

@@ -39,6 +39,7 @@ def open_door(
     hand_out(settings.home / "keys.toml", ward, credentials)
     watched = WatchedCredentials(credentials)
     watched.refresh()
+    metrics.credentials_age.set_function(watched.age)
     issuers = addresses(settings)
     issuer = issuers[0] if issuers else f"urn:tsunagu:{ward.code}"
     tokens = Tokens(signing_key(settings.keys / "token.key"), issuer, clock)
