@@ -32,6 +32,10 @@ class Metrics:
             "tsunagu_attachments_unscanned", "Attachments that wait for the virus scanner",
             registry=self.registry,
         )  # fmt: skip
+        self.credentials_age = Gauge(
+            "tsunagu_credentials_age_seconds", "Since it was last seen who may come in",
+            registry=self.registry,
+        )  # fmt: skip
         self._up = Gauge(
             "tsunagu_service_up", "1: answers and does its part", ["service"],
             registry=self.registry,
