@@ -157,6 +157,7 @@ class ScanState(StrEnum):
     PENDING = "pending"  # not scanned yet: not handed out
     CLEAN = "clean"
     INFECTED = "infected"  # the file was deleted
+    UNSCANNABLE = "unscannable"  # too large for the scanner, or unreadable: not handed out
 
 
 class AgencyKind(StrEnum):

@@ -30,6 +30,7 @@ class ProblemCode(StrEnum):
     ESCALATION_OPEN = "escalation_open"
     NOT_SCANNED_YET = "not_scanned_yet"
     ATTACHMENT_INFECTED = "attachment_infected"
+    ATTACHMENT_UNSCANNABLE = "attachment_unscannable"
     ATTACHMENT_ERASED = "attachment_erased"
     ATTACHMENT_DAMAGED = "attachment_damaged"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -126,6 +127,10 @@ MEANINGS: dict[ProblemCode, Meaning] = {
     ProblemCode.NOT_SCANNED_YET: Meaning(
         409, "この添付はウイルス検査がまだです。Retry-After の秒数を待って読み直してください。",
         "This attachment is not scanned yet. Wait the seconds in Retry-After, then read it again.",
+    ),
+    ProblemCode.ATTACHMENT_UNSCANNABLE: Meaning(
+        409, "この添付はウイルス検査ができず、渡せません。送り手に小さなファイルで添付し直してもらってください。",
+        "This attachment cannot be scanned, so it is not handed out. Ask the sender for a smaller one.",
     ),
     ProblemCode.ATTACHMENT_INFECTED: Meaning(
         410, "この添付からウイルスが見つかり、削除しました。送り手に安全なファイルを添付し直してもらってください。",

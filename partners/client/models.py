@@ -264,12 +264,14 @@ class ScanState(StrEnum):
 
     What a scanner says of an attachment (検査の状態).
 
-    unscanned 検査なし · pending 検査待ち · clean 問題なし · infected ウイルスあり（削除済み）"""
+    unscanned 検査なし · pending 検査待ち · clean 問題なし · infected ウイルスあり（削除済み）
+    · unscannable 検査できない"""
 
     UNSCANNED = "unscanned"
     PENDING = "pending"
     CLEAN = "clean"
     INFECTED = "infected"
+    UNSCANNABLE = "unscannable"
 
 
 class Stage(StrEnum):
@@ -381,6 +383,9 @@ class ProblemCode(StrEnum):
     - `not_scanned_yet` (409): この添付はウイルス検査がまだです。Retry-After の秒数を待って読み
     直してください。 / This attachment is not scanned yet. Wait the seconds in Retry-After,
     then read it again.
+    - `attachment_unscannable` (409): この添付はウイルス検査ができず、渡せません。送り手に小さな
+    ファイルで添付し直してもらってください。 / This attachment cannot be scanned, so it is not
+    handed out. Ask the sender for a smaller one.
     - `attachment_infected` (410): この添付からウイルスが見つかり、削除しました。送り手に安全な
     ファイルを添付し直してもらってください。 / A virus was found in this attachment and it was
     deleted. Ask the sender for a safe one.
@@ -424,6 +429,7 @@ class ProblemCode(StrEnum):
     ESCALATION_OPEN = "escalation_open"
     NOT_SCANNED_YET = "not_scanned_yet"
     ATTACHMENT_INFECTED = "attachment_infected"
+    ATTACHMENT_UNSCANNABLE = "attachment_unscannable"
     ATTACHMENT_ERASED = "attachment_erased"
     ATTACHMENT_DAMAGED = "attachment_damaged"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"

@@ -220,7 +220,7 @@ VALUES: dict[str, dict[str, str]] = {
     },
     "ScanState": {
         "unscanned": "検査なし", "pending": "検査待ち", "clean": "問題なし",
-        "infected": "ウイルスあり（削除済み）",
+        "infected": "ウイルスあり（削除済み）", "unscannable": "検査できない",
     },
     "Group": {
         "identity": "本人を特定する項目", "address": "住所", "situation": "状況",

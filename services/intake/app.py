@@ -55,7 +55,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     bus = Bus(settings, SERVICE)
     gateway = Gateway(bus, ward.code)
     attachments = open_attachments(settings, ward, clock, engine, names, keys, gateway, bus)
-    desk = Desk(ward, names, keys, gateway, clock, attachments.keeper.scans_of)
+    desk = Desk(ward, names, keys, gateway, clock, attachments.reader.scans_of)
     document = openapi_document()
     metrics = Metrics()
     attachments.tending.when_looked = metrics.unscanned.set

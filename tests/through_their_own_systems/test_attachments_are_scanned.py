@@ -148,8 +148,9 @@ def test_what_came_before_there_was_a_scanner_is_scanned_and_what_it_refuses_sta
         eventually(lambda: set(stored(network)) == set(hashes.values()), 10, "and deleted")
         # The large one was shown to it first, and held up nobody.
         assert "attachment_not_scanned" in network.logs()
-        assert scan(sender, ref, large) == "pending"
-        assert code(fetch(sender, large)) == "not_scanned_yet"
+        assert scan(sender, ref, large) == "unscannable"
+        answer = fetch(sender, large)
+        assert (answer.status_code, code(answer)) == (409, "attachment_unscannable")
         assert parts(network) == []
 
 

@@ -19,7 +19,8 @@ from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from services.intake import admission, responses
 from services.intake.attachments.content import declared_type
 from services.intake.attachments.file_name import disposition, given_name, safe_name
-from services.intake.attachments.keeper import Found, Keeper, Upload
+from services.intake.attachments.keeper import Keeper, Upload
+from services.intake.attachments.reader import Found, Reader
 from services.intake.desk import NOT_INVOLVED, Result
 from services.intake.edge import Caller, Edge, Http, awaits
 from services.intake.my_number import has_my_number
@@ -46,9 +47,10 @@ class CutOff(Exception):
 
 
 class Attachments:
-    def __init__(self, edge: Edge, keeper: Keeper) -> None:
+    def __init__(self, edge: Edge, keeper: Keeper, reader: Reader) -> None:
         self._edge = edge
         self._keeper = keeper
+        self._reader = reader
         self._sending: Counter[str] = Counter()
 
     def handlers(self) -> list[HTTPRouteHandler]:
@@ -116,7 +118,7 @@ class Attachments:
             attachment = UUID(request.path_params["ref"])
         except ValueError:
             return responses.refused(NOT_INVOLVED)
-        found = await self._keeper.find(caller.agency, attachment)
+        found = await self._reader.find(caller.agency, attachment)
         if isinstance(found, Found):
             return _File(found)
         response = responses.refused(found)

@@ -21,8 +21,8 @@ _ADDED = (
     *_AGENCY,
 )  # fmt: skip
 _READ = (
-    _P.NOT_INVOLVED, _P.NOT_SCANNED_YET, _P.ATTACHMENT_INFECTED, _P.ATTACHMENT_ERASED,
-    _P.ATTACHMENT_DAMAGED, *_AGENCY,
+    _P.NOT_INVOLVED, _P.NOT_SCANNED_YET, _P.ATTACHMENT_UNSCANNABLE, _P.ATTACHMENT_INFECTED,
+    _P.ATTACHMENT_ERASED, _P.ATTACHMENT_DAMAGED, *_AGENCY,
 )  # fmt: skip
 _FILE: JsonObject = {
     media_type.value: {"schema": {"type": "string", "format": "binary"}} for media_type in MediaType

@@ -11,6 +11,7 @@ from runtime.settings import Settings
 from services.intake.attachments.api import Attachments
 from services.intake.attachments.keeper import Keeper
 from services.intake.attachments.objects import Objects
+from services.intake.attachments.reader import Reader
 from services.intake.attachments.records import Records
 from services.intake.attachments.scanner import Clamd
 from services.intake.attachments.spool import Spool
@@ -28,10 +29,11 @@ class Parts:
     """``tending``: what goes on beside the calls, for as long as the process serves."""
 
     keeper: Keeper
+    reader: Reader
     tending: Tending
 
     def handlers(self, edge: Edge) -> list[HTTPRouteHandler]:
-        return Attachments(edge, self.keeper).handlers()
+        return Attachments(edge, self.keeper, self.reader).handlers()
 
 
 def open_attachments(
@@ -53,8 +55,7 @@ def open_attachments(
     else:
         store = Folder(home / "kept")
     scanner = Clamd(settings.clamd) if settings.clamd else None
-    keeper = Keeper(
-        ward.code, names, keys, gateway, Records(engine), spool, store, clock,
-        scans=scanner is not None,
-    )  # fmt: skip
-    return Parts(keeper, Tending(keeper, gateway, clock, scanner))
+    records = Records(engine)
+    keeper = Keeper(ward.code, names, keys, gateway, records, spool, store, clock)
+    reader = Reader(keys, gateway, records, store, scans=scanner is not None)
+    return Parts(keeper, reader, Tending(keeper, reader, gateway, clock, scanner))

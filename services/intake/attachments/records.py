@@ -14,7 +14,13 @@ from runtime.database import reading, writing
 from schemas.codes import ScanState
 from services.intake.tables import attachments as t
 
-KEPT, ASKED, SETTLED, GONE = "kept", "asked", "settled", "gone"
+# Stored, for no command yet; its command was sent; it is on record. Or its bytes are about to go, and
+# then the note, because it never will be; or are gone, and the note stays, because it is.
+KEPT, ASKED, SETTLED = "kept", "asked", "settled"
+DISCARDING, GONE = "discarding", "gone"
+
+_UNSETTLED = t.c.state.in_((KEPT, ASKED, DISCARDING))
+_PERHAPS_ON_RECORD = t.c.state.in_((ASKED, SETTLED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,7 @@ class Kept:
     request: UUID
     state: str
     scan: ScanState
+    kept_at: datetime
 
 
 class Records:
@@ -56,11 +63,19 @@ class Records:
         with writing(self._engine) as connection:
             connection.execute(sa.insert(t), [row])
 
-    def move(self, stored: str, state: str) -> None:
-        self._set(stored, state=state)
+    def move(self, stored: str, before: str, after: str) -> bool:
+        """Whether it was in the state ``before``, and is in ``after`` now: of two who would move it
+        one does."""
+        return (
+            self._set((t.c.ciphertext_sha256 == stored) & (t.c.state == before), state=after) == 1
+        )
 
     def scanned(self, stored: str, scan: ScanState) -> None:
-        self._set(stored, scan=scan.value)
+        self._set(t.c.ciphertext_sha256 == stored, scan=scan.value)
+
+    def scan_again(self) -> None:
+        """What no scanner could look at may be looked at now."""
+        self._set(t.c.scan == ScanState.UNSCANNABLE.value, scan=ScanState.UNSCANNED.value)
 
     def forget(self, stored: str) -> None:
         with writing(self._engine) as connection:
@@ -74,20 +89,19 @@ class Records:
 
     def unscanned(self) -> list[Kept]:
         """What may be on record and no scanner has seen, the oldest first."""
-        unscanned = t.c.scan == ScanState.UNSCANNED.value
-        return self._read(unscanned & t.c.state.in_((ASKED, SETTLED)))
+        return self._read((t.c.scan == ScanState.UNSCANNED.value) & _PERHAPS_ON_RECORD)
 
     def unsettled(self, before: datetime) -> list[Kept]:
         """What was stored before a moment, and is not known to be on record."""
-        return self._read(t.c.state.in_((KEPT, ASKED)) & (t.c.kept_at < utc_text(before)))
+        return self._read(_UNSETTLED & (t.c.kept_at < utc_text(before)))
 
     def infected(self) -> list[Kept]:
         """What is infected and perhaps not deleted."""
-        return self._read((t.c.scan == ScanState.INFECTED.value) & (t.c.state != GONE))
+        return self._read((t.c.scan == ScanState.INFECTED.value) & _PERHAPS_ON_RECORD)
 
-    def _set(self, stored: str, **values: str) -> None:
+    def _set(self, which: sa.ColumnElement[bool], **values: str) -> int:
         with writing(self._engine) as connection:
-            connection.execute(sa.update(t).where(t.c.ciphertext_sha256 == stored).values(**values))
+            return connection.execute(sa.update(t).where(which).values(**values)).rowcount
 
     def _read(self, which: sa.ColumnElement[bool]) -> list[Kept]:
         query = sa.select(t).where(which).order_by(t.c.kept_at)
@@ -105,4 +119,5 @@ def _kept(rows: Iterable[sa.Row[tuple[object, ...]]]) -> Iterable[Kept]:
             UUID(row.request),
             row.state,
             ScanState(row.scan),
+            datetime.fromisoformat(row.kept_at),
         )

@@ -21,6 +21,10 @@ class ScanRefused(RuntimeError):
     """The scanner is there, and does not say of this file whether it is clean."""
 
 
+class TooLarge(ScanRefused):
+    """It will not say so of this file another time either."""
+
+
 class Clamd:
     """``address``: ``host:port``, or the path of a Unix socket."""
 
@@ -28,7 +32,7 @@ class Clamd:
         self._address = address
 
     async def is_clean(self, chunks: AsyncIterator[bytes]) -> bool:
-        """Whether clamd finds nothing in the file. Raises ScannerFailed, ScanRefused, and whatever
+        """Whether clamd finds nothing in the file. Raises ScannerFailed, ScanRefused, TooLarge, and whatever
         ``chunks`` raises."""
         try:
             async with asyncio.timeout(_TO_CONNECT):
@@ -48,7 +52,8 @@ class Clamd:
             return True
         if answer.startswith(b"stream: ") and answer.endswith(b" FOUND"):
             return False
-        # "INSTREAM size limit exceeded. ERROR" and the like.
+        if answer.startswith(b"INSTREAM size limit exceeded"):
+            raise TooLarge("the scanner takes no file of this size")
         raise ScanRefused("no verdict")
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

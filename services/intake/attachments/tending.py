@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from typing import Any
@@ -17,8 +17,9 @@ from schemas import commands as c
 from schemas import queries as q
 from schemas.codes import ScanState
 from services.intake.attachments.keeper import Keeper
-from services.intake.attachments.records import KEPT, Kept
-from services.intake.attachments.scanner import Clamd, ScannerFailed, ScanRefused
+from services.intake.attachments.reader import Reader
+from services.intake.attachments.records import DISCARDING, KEPT, Kept
+from services.intake.attachments.scanner import Clamd, ScannerFailed, ScanRefused, TooLarge
 from services.intake.attachments.sealed_file import Damaged
 from services.intake.attachments.store import NotKept, StoreFailed
 from services.intake.gateway import Gateway
@@ -46,9 +47,15 @@ class Tending:
     """``scanner``: None where the network has none."""
 
     def __init__(
-        self, keeper: Keeper, gateway: Gateway, clock: Clock, scanner: Clamd | None
+        self,
+        keeper: Keeper,
+        reader: Reader,
+        gateway: Gateway,
+        clock: Clock,
+        scanner: Clamd | None,
     ) -> None:
         self._keeper = keeper
+        self._reader = reader
         self._gateway = gateway
         self._clock = clock
         self._scanner = scanner
@@ -62,6 +69,7 @@ class Tending:
         """Sweep and scan for as long as this lasts."""
         tasks = [asyncio.create_task(self._again(self.sweep, self._until_next_sweep))]
         if self._scanner is not None:
+            await asyncio.to_thread(self._keeper.records.scan_again)
             tasks.append(asyncio.create_task(self._again(self.scan, self._until_next_scan)))
         try:
             yield
@@ -104,7 +112,8 @@ class Tending:
 
     async def scan(self) -> None:
         """Every file that no scanner has seen, the oldest first. One of which the scanner says
-        nothing holds up no other, and is shown to it again a while later."""
+        nothing holds up no other, and is shown to it again a while later; one that it never can look
+        at, when another process begins: its limits may be others then."""
         unscanned = await asyncio.to_thread(self._keeper.records.unscanned)
         self.when_looked(len(unscanned))
         now = self._clock.ticks()
@@ -123,17 +132,20 @@ class Tending:
                     log("scanner_lost", level=logging.WARNING, why=str(error))
                 self._reachable = False
                 return
-            except (ScanRefused, NotKept, Damaged) as error:
-                why, attachment = type(error).__name__, str(kept.attachment)
-                log("attachment_not_scanned", level=logging.WARNING, attachment=attachment, why=why)
+            except (TooLarge, NotKept, Damaged) as error:
+                _log_unscanned(kept, error)
+                await asyncio.to_thread(
+                    self._keeper.records.scanned, kept.ciphertext_sha256, ScanState.UNSCANNABLE
+                )
+            except ScanRefused as error:
+                _log_unscanned(kept, error)
                 self._put_off[kept.ciphertext_sha256] = self._clock.ticks() + REFUSED_AGAIN
-        for kept in await asyncio.to_thread(self._keeper.records.infected):
-            await self._keeper.destroy(kept)
+        await _each(await asyncio.to_thread(self._keeper.records.infected), self._keeper.destroy)
 
     async def _scan(self, kept: Kept) -> None:
         if self._scanner is None:
             return
-        clean = await self._scanner.is_clean(self._keeper.to_scan(kept))
+        clean = await self._scanner.is_clean(self._reader.to_scan(kept))
         if not self._reachable:
             log("scanner_found_again")
         self._reachable = True
@@ -150,24 +162,40 @@ class Tending:
         parts = await asyncio.to_thread(self._keeper.spool.sweep)
         if parts:
             log("unfinished_uploads_removed", count=parts)
-        for kept in await asyncio.to_thread(
-            self._keeper.records.unsettled, self._clock.now() - ANSWERED_AFTER
-        ):
-            await self._settle(kept)
+        before = self._clock.now() - ANSWERED_AFTER
+        left = await asyncio.to_thread(self._keeper.records.unsettled, before)
+        await _each(left, self._settle)
         await self._keeper.store.sweep()
 
     async def _settle(self, kept: Kept) -> None:
         """By what its command was answered. Without an answer it stays where a command may still be on
         its way; where none was ever sent, it goes when it is old enough."""
+        stored = kept.ciphertext_sha256
+        if kept.state == DISCARDING:
+            await self._keeper.discard(stored, DISCARDING)
+            return
         question = q.ReadAnswer(agency=kept.agency, request=kept.request)
         told = await self._gateway.ask("referral", "answer", question)
         if told.found:
             body = to_json(told.body["body"]).decode()
             answer = c.Answer(status=told.body["status"], body=body)
-            await self._keeper.settle(kept.ciphertext_sha256, kept.attachment, answer)
-        elif kept.state == KEPT and await asyncio.to_thread(self._is_unclaimed, kept):
-            await self._keeper.discard(kept.ciphertext_sha256)
+            await self._keeper.settle(stored, kept.state, kept.attachment, answer)
+        elif kept.state == KEPT and kept.kept_at < self._clock.now() - UNCLAIMED_AFTER:
+            await self._keeper.discard(stored, KEPT)
 
-    def _is_unclaimed(self, kept: Kept) -> bool:
-        old = self._keeper.records.unsettled(self._clock.now() - UNCLAIMED_AFTER)
-        return any(one.ciphertext_sha256 == kept.ciphertext_sha256 for one in old)
+
+async def _each(files: list[Kept], work: Callable[[Kept], Awaitable[None]]) -> None:
+    """One that fails holds up no other. Raises what the first that failed did."""
+    failed: Exception | None = None
+    for kept in files:
+        try:
+            await work(kept)
+        except _FAULTS as error:
+            failed = failed or error
+    if failed is not None:
+        raise failed
+
+
+def _log_unscanned(kept: Kept, error: Exception) -> None:
+    why, attachment = type(error).__name__, str(kept.attachment)
+    log("attachment_not_scanned", level=logging.WARNING, attachment=attachment, why=why)
