@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -136,6 +137,39 @@ def test_answering_again_changes_nothing(network: RunningNetwork) -> None:
     assert network.journal_head() == head
 
 
+def test_an_id_in_capitals_is_the_same_id(network: RunningNetwork) -> None:
+    hub = network.partner("hub-motofuji")
+    response = post(network.partner("anshin-motofuji"), a_new_parcel())
+    offer = offer_of(network, response, hub.agency)
+    loud = offer["id"].upper()
+    assert hub.http.get(f"/fhir/Task/{loud}").json()["id"] == offer["id"]
+    for path, told in ((loud, loud), (loud, offer["id"]), (offer["id"], loud)):
+        answer = hub.http.put(
+            f"/fhir/Task/{path}",
+            content=json.dumps({**offer, "id": told, "status": "accepted"}),
+            headers={"Content-Type": FHIR},
+        )
+        assert (answer.status_code, answer.json()["status"]) == (200, "accepted")
+        assert answer.json()["id"] == offer["id"]
+    place = response.headers["location"].rpartition("/")[2].upper()
+    read = hub.http.get(f"/fhir/ServiceRequest/{place}")
+    assert (read.status_code, read.json()["id"]) == (200, place.lower())
+
+
+def test_every_document_that_was_taken_is_told_however_many_come(network: RunningNetwork) -> None:
+    sender = network.partner("anshin-motofuji")
+    with ThreadPoolExecutor(24) as pool:
+        parcels = [a_new_parcel() for _ in range(24)]
+        answers = list(pool.map(lambda parcel: post(sender, parcel), parcels))
+    assert {answer.status_code for answer in answers} <= {201, 503}
+    for parcel, answer in zip(parcels, answers, strict=True):
+        before = network.journal_head()
+        again = post(sender, parcel)
+        assert again.status_code == 201
+        # Refused was: nothing had happened yet. Taken was: nothing happens again.
+        assert (network.journal_head() == before) == (answer.status_code == 201)
+
+
 def test_a_receiver_declines_with_a_reason(network: RunningNetwork) -> None:
     hub = network.partner("hub-motofuji")
     response = post(network.partner("anshin-motofuji"), a_new_parcel())
@@ -230,6 +264,7 @@ def test_what_the_network_refuses_is_told_in_fhirs_places(network: RunningNetwor
         "expression"
     ] == ["Bundle.entry[0].resource.note"]
     undated = a_new_parcel(occurrenceDateTime="2026-11")
+    del undated["entry"][3]  # the Task says another time
     assert issue(post(sender, undated))["expression"] == ["Bundle.entry[0].resource.occurrence"]
 
 

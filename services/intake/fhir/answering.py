@@ -27,10 +27,10 @@ class Asked:
 
 
 def read_answer(task: JsonObject, task_id: str, ward: Ward, *, handoff: bool) -> Asked | Refusal:
-    """``handoff``: the Task is that of a hand-off, not of the referral as a whole."""
+    """``task_id``: in lower case. ``handoff``: the Task is that of a hand-off, not of the referral as a whole."""
     if task["resourceType"] != "Task":
         return invalid(task["resourceType"], "Task を送ってください / send a Task")
-    if task.get("id") != task_id:
+    if str(task.get("id")).lower() != task_id:
         return invalid("Task.id", "パスの id と同じにしてください / must be the id in the path")
     table = CALL_OF_HANDOFF_TASK if handoff else CALL_OF_REFERRAL_TASK
     name = table.get(str(task.get("status")))

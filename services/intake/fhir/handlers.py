@@ -1,15 +1,8 @@
-"""The FHIR window (FHIR の窓口): its calls, and the thread in which what comes is read.
+"""The FHIR window (FHIR の窓口): its calls. What comes is read, and what goes is checked, in turn."""
 
-Reading takes milliseconds of a processor and is bounded; it has one thread, so that a partner's large
-documents hold up no other call, and no more than a few wait for it.
-"""
-
-import asyncio
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
 from litestar import Response, get, post, put
@@ -26,19 +19,15 @@ from schemas.codes import Scope
 from schemas.commands import Answer
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from services.intake import responses
-from services.intake.desk import NOT_INVOLVED, UNAVAILABLE, Desk, Pending, Result
+from services.intake.desk import NOT_INVOLVED, Desk, Pending, Result
 from services.intake.edge import Act, Caller, Edge, Http, posted_by
 from services.intake.fhir import answering, models, reading, telling
 from services.intake.fhir.capability import capability
 from services.intake.fhir.http import refused, resource_response, stale, told_in_fhir, unacceptable
 from services.intake.fhir.outcome import in_fhir, not_taken, pending
+from services.intake.fhir.turns import Turns
 from services.intake.gateway import Gateway
 from wards.model import Ward
-
-Made = TypeVar("Made")
-
-MOST_WAITING = 16
-"""Documents that wait to be read; more are told to come again."""
 
 _REF: TypeAdapter[UUID | str] = TypeAdapter(ReferralRef)
 _NO_IDENTIFIER = invalid(
@@ -63,8 +52,7 @@ class Fhir:
         self._gateway = gateway
         self._ward = ward
         self._clock = clock
-        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fhir")
-        self._waiting = 0
+        self._turns = Turns()
 
     def handlers(self) -> list[HTTPRouteHandler]:
         def handling(
@@ -104,9 +92,8 @@ class Fhir:
         posted = await posted_by(request, caller)
         if isinstance(posted, Refusal):
             return refused(posted)
-        came = await self._in_thread(
-            partial(reading.read_post, posted.raw, self._ward, caller.agency, self._clock.now())
-        )
+        read = partial(reading.read_post, posted.raw, self._ward, caller.agency, self._clock.now())
+        came = await self._turns.read(caller.agency, read)
         if isinstance(came, Refusal):
             return refused(came)
         key = posted.key or came.key
@@ -119,17 +106,19 @@ class Fhir:
         resources = [telling.service_request(given, self._ward), *telling.tasks(given, self._ward)]
         left = not_taken(came.left)
         told = telling.bundle("collection", [*resources, *([left] if left else ())])
-        return await self._told(told, 201, {"Location": f"/fhir/ServiceRequest/{given['id']}"})
+        return await self._told(
+            caller, told, 201, {"Location": f"/fhir/ServiceRequest/{given['id']}"}
+        )
 
     async def _read_request(self, request: Http, caller: Caller) -> Response[bytes]:
         given = await self._given(caller, request.path_params["ref"])
         if given is None:
             return refused(NOT_INVOLVED)
-        return await self._told(telling.service_request(given, self._ward))
+        return await self._told(caller, telling.service_request(given, self._ward))
 
     async def _read_task(self, request: Http, caller: Caller) -> Response[bytes]:
         found = await self._find_task(caller, request.path_params["ref"])
-        return refused(NOT_INVOLVED) if found is None else await self._told(found[0])
+        return refused(NOT_INVOLVED) if found is None else await self._told(caller, found[0])
 
     async def _search_tasks(self, request: Http, caller: Caller) -> Response[bytes]:
         wanted = request.query_params.get("based-on", "")
@@ -140,20 +129,20 @@ class Fhir:
         given = await self._given(caller, ref)
         # Found nothing, and may not see it: the same answer, so that nobody can probe.
         found = telling.tasks(given, self._ward) if given is not None else []
-        return await self._told(telling.bundle("searchset", found))
+        return await self._told(caller, telling.bundle("searchset", found))
 
     async def _update_task(self, request: Http, caller: Caller) -> Response[bytes]:
         posted = await posted_by(request, caller)
         if isinstance(posted, Refusal):
             return refused(posted)
-        task_id = request.path_params["ref"]
-        task = await self._in_thread(partial(reading.read_resource, posted.raw))
+        task = await self._turns.read(caller.agency, partial(reading.read_resource, posted.raw))
         if isinstance(task, Refusal):
             return refused(task)
-        found = await self._find_task(caller, task_id)
+        found = await self._find_task(caller, request.path_params["ref"])
         if found is None:
             return refused(NOT_INVOLVED)
         now, is_handoff = found
+        task_id = now["id"]  # however the path spelt it
         asked = answering.read_answer(task, task_id, self._ward, handoff=is_handoff)
         if isinstance(asked, Refusal):
             return refused(asked)
@@ -162,7 +151,7 @@ class Fhir:
         already = now["status"] == task["status"]
         if already and posted.key is None:
             # What a PUT asks for is already so (RFC 9110, 9.2.2): nothing happens again.
-            return await self._told(now)
+            return await self._told(caller, now)
         if not already and stale(request, now):
             return refused(_STALE, 412)
         answer = replace(posted, raw=asked.slip.raw())
@@ -172,7 +161,7 @@ class Fhir:
         if isinstance(given, Response):
             return given
         told = next(t for t in telling.tasks(given, self._ward) if t["id"] == task_id)
-        return await self._told(told)
+        return await self._told(caller, told)
 
     # --------------------------------------------------------------------------------------------
 
@@ -188,15 +177,6 @@ class Fhir:
 
         caller = await self._edge.access.caller(request)
         return told_in_fhir(await self._edge.let(caller, name, scope, work))
-
-    async def _in_thread(self, read: Callable[[], Made]) -> Made | Refusal:
-        if self._waiting >= MOST_WAITING:
-            return UNAVAILABLE
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._reader, read)
-        finally:
-            self._waiting -= 1
 
     def _decided(self, result: Result, where: Callable[[str], str]) -> JsonObject | Response[bytes]:
         """The referral as it was decided, or what is to be told instead."""
@@ -224,7 +204,7 @@ class Fhir:
             wanted = UUID(task_id)
         except ValueError:
             return None
-        given = await self._desk.read(caller.agency, task_id)
+        given = await self._desk.read(caller.agency, str(wanted))
         if given is not None:
             return telling.referral_task(given, self._ward), False
         question = q.Locate(agency=caller.agency, handoff=wanted)
@@ -239,12 +219,16 @@ class Fhir:
         return None
 
     async def _told(
-        self, resource: JsonObject, status: int = 200, headers: dict[str, str] | None = None
+        self,
+        caller: Caller,
+        resource: JsonObject,
+        status: int = 200,
+        headers: dict[str, str] | None = None,
     ) -> Response[bytes]:
         """What goes out is checked as what comes in: a fault of ours is one, and told as one."""
-        fault = await self._in_thread(partial(models.check, resource))
+        fault = await self._turns.take(caller.agency, partial(models.check, resource))
         if fault is not None:
-            return refused(fault if fault.code is ProblemCode.UNAVAILABLE else _fault(fault))
+            return refused(_fault(fault))
         return resource_response(resource, status, headers)
 
 
