@@ -191,6 +191,19 @@ def journals_stream(name: str, subjects: str, replicas: int) -> api.StreamConfig
     )
 
 
+def objects_stream(name: str, bucket: str, replicas: int) -> api.StreamConfig:
+    """The stream that is an object store (ADR-20), as its clients expect it."""
+    return api.StreamConfig(
+        name=name,
+        subjects=[f"$O.{bucket}.C.>", f"$O.{bucket}.M.>"],
+        storage=api.StorageType.FILE,
+        discard=api.DiscardPolicy.NEW,
+        num_replicas=replicas,
+        allow_rollup_hdrs=True,
+        allow_direct=True,
+    )
+
+
 async def ensure_stream(js: JetStreamContext, config: api.StreamConfig) -> None:
     """Create the stream if it is not there; one that is there is left as it is."""
     try:

@@ -25,6 +25,9 @@ CALLOUT = "$SYS.REQ.USER.AUTH"
 CONNECTIONS = "$SYS.REQ.SERVER.PING.CONNZ"
 """Each server of a cluster answers with the connections it has."""
 
+LEFT = f"$SYS.ACCOUNT.{AGENCIES}.DISCONNECT"
+"""Each server tells of each connection of an agency that has ended."""
+
 _DOOR_SECONDS = 30
 
 
@@ -64,14 +67,20 @@ def _own(service: str) -> str:
     return f"{subjects.replies(service)}.>"
 
 
-def _managing(stream: str) -> tuple[str, ...]:
-    """Whatever JetStream may be asked about a stream and its consumers."""
-    api = "$JS.API.*.*"
+def _using_attachments() -> tuple[str, ...]:
+    """An object store that is there. Whoever makes a stream chooses what flows into it, also questions
+    and their answers, so that is not for intake to do."""
+    stream = subjects.ATTACHMENTS_STREAM
     return (
-        f"{api}.{stream}",
-        f"{api}.{stream}.>",
-        f"{api}.*.{stream}",
-        f"{api}.*.{stream}.>",
+        f"$O.{subjects.ATTACHMENTS_BUCKET}.>",
+        "$JS.API.STREAM.NAMES",
+        f"$JS.API.STREAM.INFO.{stream}",
+        f"$JS.API.STREAM.PURGE.{stream}",
+        f"$JS.API.STREAM.MSG.GET.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}",
+        f"$JS.API.CONSUMER.CREATE.{stream}.>",
+        f"$JS.API.CONSUMER.DELETE.{stream}.*",
+        f"$JS.FC.{stream}.>",
     )
 
 
@@ -96,15 +105,11 @@ LOGINS: tuple[Login, ...] = (
         "intake",
         SERVICES,
         Rights(
-            # Of JetStream the object store, for attachments; nothing of the services' own streams.
             publish=(
                 subjects.all_commands(),
                 subjects.query("*", "*", "*"),
-                "$O.>",
-                "$JS.API.>",
-                "$JS.FC.>",
+                *_using_attachments(),
             ),
-            forbidden=(*_managing(subjects.COMMANDS_STREAM), *_managing(subjects.JOURNALS_STREAM)),
             subscribe=(_own("intake"), subjects.grew("*", ">")),
         ),
     ),
@@ -167,7 +172,7 @@ LOGINS: tuple[Login, ...] = (
         SYSTEM,
         Rights(
             publish=(CONNECTIONS, kick()),
-            subscribe=(_own("warden"), CALLOUT),
+            subscribe=(_own("warden"), CALLOUT, LEFT),
             replies=10,
         ),
     ),

@@ -3,6 +3,10 @@
 COMMANDS_STREAM = "COMMANDS"
 JOURNALS_STREAM = "JOURNALS"
 
+ATTACHMENTS_BUCKET = "attachments"
+"""JetStream's object store is a stream: it holds this bucket under these names."""
+ATTACHMENTS_STREAM = f"OBJ_{ATTACHMENTS_BUCKET}"
+
 PRODUCERS = ("referral", "delivery")
 """The services whose journals are bound into the ledger."""
 
@@ -69,6 +73,7 @@ def carried(ward: str, agency: str) -> str:
     return f"tsunagu.{ward}.inbox.{agency}"
 
 
-def agency_replies(agency: str) -> str:
-    """Beneath it an agency's client gets its answers; no other agency may listen there."""
-    return f"_INBOX_{agency}"
+def agency_replies(agency: str, credential: str = "") -> str:
+    """Beneath it an agency's client gets its answers; no other agency may listen there. A client whose
+    ``credential`` is for some of the agency's scopes hears only what is beneath its own."""
+    return f"_INBOX_{agency}" + (f".{credential}" if credential else "")

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 from schemas.logins import AGENCIES, LOGINS, SERVICES, SYSTEM, Login, Rights
 
 ISSUER = "NATS_ISSUER"
+_LIMITS = "{ max_connections: 4096, max_subscriptions: 512, max_payload: 2MB }"
+"""Of the agencies' account: all connections together (one agency's the warden counts), the
+subscriptions of each, and what one message may have (1 MiB is admitted, some answers are larger)."""
 
 
 def password_variable(login: str) -> str:
@@ -22,7 +25,11 @@ def nats_accounts(logins: Iterable[Login] = LOGINS) -> str:
     logins = tuple(logins)
     accounts = "".join(
         f"  {account} {{\n{extra}    users: [\n{_users(logins, account)}    ]\n  }}\n"
-        for account, extra in ((SERVICES, "    jetstream: enabled\n"), (AGENCIES, ""), (SYSTEM, ""))
+        for account, extra in (
+            (SERVICES, "    jetstream: enabled\n"),
+            (AGENCIES, f"    limits: {_LIMITS}\n"),
+            (SYSTEM, ""),
+        )
     )
     names = ", ".join(login.name for login in logins)
     return f"""# Made by `python -m services.publish` from schemas/logins.py.

@@ -14,7 +14,13 @@ from nats.aio.msg import Msg
 
 from runtime import dead_letters
 from runtime import journal as journals
-from runtime.broker import commands_stream, ensure_consumer, ensure_stream, journals_stream
+from runtime.broker import (
+    commands_stream,
+    ensure_consumer,
+    ensure_stream,
+    journals_stream,
+    objects_stream,
+)
 from runtime.clock import Clock
 from runtime.database import reading
 from runtime.feed import Feed
@@ -99,6 +105,9 @@ class _Referral:
         facts = journals_stream(subjects.JOURNALS_STREAM, subjects.all_journals(), replicas)
         await ensure_stream(js, commands)
         await ensure_stream(js, facts)
+        if self._settings.attachments == "nats":
+            bucket = subjects.ATTACHMENTS_BUCKET
+            await ensure_stream(js, objects_stream(subjects.ATTACHMENTS_STREAM, bucket, replicas))
         await ensure_consumer(
             js,
             subjects.COMMANDS_STREAM,

@@ -10,19 +10,26 @@ from pathlib import Path
 
 import pytest
 
+from runtime.broker import ensure_stream, objects_stream
 from runtime.settings import Settings
+from schemas import subjects
 from services.intake.attachments.objects import Objects
 from services.intake.attachments.spool import Spool
 from services.intake.attachments.store import Folder, NotKept, Store, StoreFailed
 from tests.nats import a_nats_server, connected
 
-WARD = "131059"
 Work = Callable[[Store, Spool], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    async def a_bucket(settings: Settings) -> None:
+        name, bucket = subjects.ATTACHMENTS_STREAM, subjects.ATTACHMENTS_BUCKET
+        async with connected(settings, "referral") as bus:
+            await ensure_stream(bus.js, objects_stream(name, bucket, 1))
+
     with a_nats_server(tmp_path_factory.mktemp("nats")) as settings:
+        asyncio.run(a_bucket(settings))
         yield settings
 
 
@@ -34,7 +41,7 @@ async def a_store(kind: str, server: Settings, home: Path) -> AsyncIterator[tupl
         return
     # With intake's own login: it may do this, and need not be anybody greater.
     async with connected(server, "intake") as bus:
-        yield Objects(bus, WARD, 1, home / "incoming"), spool
+        yield Objects(bus, home / "incoming"), spool
 
 
 @pytest.fixture(params=["folder", "nats"])
@@ -126,7 +133,7 @@ def test_a_broker_that_is_not_there_is_told_as_a_store_that_fails(
         async def work() -> None:
             async with connected(settings, "intake") as bus:
                 await bus.nc.close()
-                store = Objects(bus, WARD, 1, tmp_path)
+                store = Objects(bus, tmp_path)
                 with pytest.raises(StoreFailed):
                     await store.fetch("0" * 64)
                 with pytest.raises(StoreFailed):
@@ -144,12 +151,12 @@ def test_chunks_that_a_killed_process_left_in_the_broker_go_and_whole_files_stay
             whole = await kept(store, spool, b"whole" * 100_000)
             async with connected(server, "intake") as bus:
                 for _ in range(3):
-                    await bus.js.publish(f"$O.attachments-{WARD}.C.LEFTBYNOBODY", b"half" * 1000)
+                    await bus.js.publish("$O.attachments.C.LEFTBYNOBODY", b"half" * 1000)
                 # It may still be on its way, so it is seen twice before it goes.
                 assert await store.sweep() == 0
                 assert await store.sweep() == 1
                 info = await bus.js.stream_info(
-                    f"OBJ_attachments-{WARD}", subjects_filter=f"$O.attachments-{WARD}.C.LEFT*"
+                    "OBJ_attachments", subjects_filter="$O.attachments.C.LEFT*"
                 )
                 assert not info.state.subjects
             assert await store.sweep() == 0
@@ -165,9 +172,9 @@ def test_a_file_damaged_in_the_broker_is_not_there(server: Settings, tmp_path: P
         async with a_store("nats", server, tmp_path) as (store, spool):
             name = await kept(store, spool, b"genuine")
             async with connected(server, "intake") as bus:
-                bucket = await bus.js.object_store(f"attachments-{WARD}")
+                bucket = await bus.js.object_store("attachments")
                 info = await bucket.get_info(name)
-                await bus.js.publish(f"$O.attachments-{WARD}.C.{info.nuid}", b"more")
+                await bus.js.publish(f"$O.attachments.C.{info.nuid}", b"more")
             with pytest.raises(NotKept):
                 await store.fetch(name)
 

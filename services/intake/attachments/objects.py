@@ -8,16 +8,11 @@ from pathlib import Path
 from typing import IO
 
 import nats.errors
-from nats.js import api
-from nats.js.errors import (
-    BucketNotFoundError,
-    DigestMismatchError,
-    NotFoundError,
-    ObjectNotFoundError,
-)
+from nats.js.errors import DigestMismatchError, NotFoundError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
 from runtime.broker import Bus
+from schemas import subjects
 from services.intake.attachments.store import NotKept, StoreFailed
 
 _PATIENCE = 30.0
@@ -27,10 +22,8 @@ _PATIENCE = 30.0
 class Objects:
     """``folder``: where what is read lies while it is read, in files without a name."""
 
-    def __init__(self, bus: Bus, ward: str, replicas: int, folder: Path) -> None:
+    def __init__(self, bus: Bus, folder: Path) -> None:
         self._bus = bus
-        self._bucket = f"attachments-{ward}"
-        self._replicas = replicas
         self._folder = folder
         self._unnamed: set[str] = set()
 
@@ -64,7 +57,7 @@ class Objects:
     async def sweep(self) -> int:
         """Chunks without an object: of a ``keep`` that was not finished. It may still be going on, so
         they are purged when the next sweep sees them too."""
-        chunks, stream = f"$O.{self._bucket}.C.", f"OBJ_{self._bucket}"
+        chunks, stream = f"$O.{subjects.ATTACHMENTS_BUCKET}.C.", subjects.ATTACHMENTS_STREAM
         named: set[str] = set()
         left: set[str] = set()
         async with _broker():
@@ -80,13 +73,8 @@ class Objects:
         return len(left)
 
     async def _open(self) -> ObjectStore:
-        try:
-            return await self._bus.js.object_store(self._bucket)
-        except BucketNotFoundError:
-            config = api.ObjectStoreConfig(
-                bucket=self._bucket, storage=api.StorageType.FILE, replicas=self._replicas
-            )
-            return await self._bus.js.create_object_store(self._bucket, config=config)
+        # Made with the other streams, by whoever makes those.
+        return await self._bus.js.object_store(subjects.ATTACHMENTS_BUCKET)
 
 
 @asynccontextmanager

@@ -51,7 +51,7 @@ def open_attachments(
     spool = Spool(incoming)
     store: Store
     if settings.attachments == "nats":
-        store = Objects(bus, ward.code, settings.replicas, incoming)
+        store = Objects(bus, incoming)
     else:
         store = Folder(home / "kept")
     scanner = Clamd(settings.clamd) if settings.clamd else None
