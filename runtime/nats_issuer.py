@@ -5,12 +5,13 @@ answer that names the user key of that request and is signed by the issuer of it
 server configuration mode the user's audience is the account it is put in. The tokens are NATS's own
 kind of JWT (nats-io/jwt v2): EdDSA under the name ``ed25519-nkey``, keys as nkeys.
 
-Of a user's limits nats-server 2.15 heeds its permissions only, for a user of a callout.
+Of a user's limits nats-server 2.15 heeds its permissions and its end only, for a user of a callout.
 """
 
 import base64
 import hashlib
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +33,14 @@ class NotAsked(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Somebody wants in. ``user_key`` and ``server`` are what an answer has to name."""
+    """Somebody wants in. ``user_key`` and ``server`` are what an answer has to name; ``number``: of its
+    connection, on that server."""
 
     user: str
     password: str
     user_key: str
     server: str
+    number: int
 
 
 def asked(token: bytes) -> Asked:
@@ -52,6 +55,7 @@ def asked(token: bytes) -> Asked:
             str(given.get("pass", "")),
             str(said["user_nkey"]),
             str(said["server_id"]["id"]),
+            int(said["client_info"]["id"]),
         )
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         raise NotAsked("not a callout's request") from None
@@ -74,11 +78,11 @@ class Issuer:
         publish: Sequence[str],
         subscribe: Sequence[str],
         replies: int,
-        until: int | None = None,
+        seconds: float,
     ) -> bytes:
         """Let it in. ``name``: how the server calls it in its lists and logs. ``replies``: seconds
-        within which a message may be answered, once. ``until``: seconds since 1970 at which the
-        connection ends."""
+        within which a message may be answered, once. ``seconds``: after which nats-server ends the
+        connection, whether we are there or not."""
         user: dict[str, Any] = {
             "pub": {"allow": list(publish)},
             "sub": {"allow": list(subscribe)},
@@ -94,9 +98,8 @@ class Issuer:
             "aud": account,
             "name": name,
             "nats": user,
+            "exp": math.ceil(time.time() + seconds),
         }
-        if until is not None:
-            claims["exp"] = until
         return self._answer(asked, {"jwt": self._signed(claims)})
 
     def refuse(self, asked: Asked) -> bytes:

@@ -53,6 +53,7 @@ def write_configuration(home: Path, port: int, accounts: str, variables: Mapping
 listen: "127.0.0.1:{port}"
 server_name: "tsunagu"
 max_payload: 4MB
+max_control_line: 1KB
 jetstream {{ store_dir: "{store}", sync_interval: always, max_file_store: 20GB }}
 {given}{accounts}"""
     _write_secret(configuration, text)

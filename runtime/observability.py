@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import time
 from datetime import UTC, datetime
 
 
@@ -55,3 +56,21 @@ def log(action: str, *, level: int = logging.INFO, fault: bool = False, **ids: o
     """Say what was done (past tense) and to what (ids). ``fault``: add the current exception's
     type and place."""
     logging.getLogger("tsunagu").log(level, {"action": action, **ids}, exc_info=fault)
+
+
+class Seldom:
+    """For what happens as often as somebody outside likes: one line a minute for each, with how often it
+    happened since the line before. ``ids`` are of few kinds: they are remembered."""
+
+    def __init__(self, every: float = 60.0) -> None:
+        self._every = every
+        self._times: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def log(self, action: str, **ids: object) -> None:
+        now = time.monotonic()
+        said, times = self._times.get((action, *ids.values()), (now - self._every, 0))
+        if now - said < self._every:
+            self._times[action, *ids.values()] = (said, times + 1)
+            return
+        self._times[action, *ids.values()] = (now, 0)
+        logging.getLogger("tsunagu").info({"action": action, "times": times + 1, **ids})

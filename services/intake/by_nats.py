@@ -7,6 +7,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+from runtime.clock import Clock
 from runtime.nats_issuer import KEY_FILE, Issuer
 from runtime.observability import log
 from runtime.settings import Settings
@@ -21,7 +22,12 @@ from wards.model import Ward
 
 @contextlib.asynccontextmanager
 async def agencies_by_nats(
-    settings: Settings, ward: Ward, access: Access, edge: Edge, services: tuple[Service, ...]
+    settings: Settings,
+    ward: Ward,
+    clock: Clock,
+    access: Access,
+    edge: Edge,
+    services: tuple[Service, ...],
 ) -> AsyncIterator[None]:
     """While the service runs. Without logins there is nobody to tell agencies from one another, and
     no door."""
@@ -32,9 +38,9 @@ async def agencies_by_nats(
     if settings.nats_issuer_file is not None:
         await asyncio.to_thread(publish_issuer, settings.nats_issuer_file, issuer)
     calls = [(service.name, service.scope) for service in services]
-    clients = NatsClients(ward, access.watched, access.callers, calls)
-    warden = Warden(settings, issuer, clients)
-    door = Door(settings, ward.code, edge, services, clients)
+    clients = NatsClients(ward, access.watched, access.callers, calls, clock)
+    warden = Warden(settings, issuer, clients, ward.limits)
+    door = Door(settings, ward, edge, services, clients, clock)
     access.watched.when_changed(warden.look_again)
     tasks = [asyncio.create_task(_kept(part.run)) for part in (warden, door)]
     try:
@@ -43,8 +49,6 @@ async def agencies_by_nats(
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await door.close()
-        await warden.close()
 
 
 def publish_issuer(path: Path, issuer: Issuer) -> None:

@@ -114,12 +114,13 @@ class Edge:
         self,
         caller: Caller | None,
         name: str,
-        scope: Scope,
+        scope: Scope | None,
         act: Work,
         *,
         in_turn: bool = True,
     ) -> Response[bytes]:
-        """May whoever calls do this? Then act; and count. By whichever door it came."""
+        """May whoever calls do this? Then act; and count. By whichever door it came. ``scope``: none,
+        for a call that there is not."""
         began = time.perf_counter()
         if caller is None:
             response = responses.refused(_UNAUTHENTICATED)
@@ -130,14 +131,15 @@ class Edge:
         return response
 
     async def _in_turn(
-        self, caller: Caller, scope: Scope, act: Work, in_turn: bool
+        self, caller: Caller, scope: Scope | None, act: Work, in_turn: bool
     ) -> Response[bytes]:
         turns = self._turns
         wait = turns.take(caller.agency) if turns is not None else 0
         if turns is not None and wait:
             await turns.hold(caller.agency)
             return responses.refused(_TOO_MANY, retry_after=str(wait))
-        if scope not in caller.scopes:  # who asks for what it may not have has asked, too
+        # Only now: who asks for what it may not have has asked, too.
+        if scope is not None and scope not in caller.scopes:
             return responses.refused(_NOT_ALLOWED)
         try:
             if turns is None or not in_turn:

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import nats
@@ -38,12 +39,18 @@ class Given:
 
 
 def a_credential(
-    network: RunningNetwork, agency: str, scopes: tuple[str, ...] | None = None
+    network: RunningNetwork,
+    agency: str,
+    scopes: tuple[str, ...] | None = None,
+    seconds: float | None = None,
 ) -> Given:
+    """``seconds``: after which it ends."""
     engine = open_database(network.settings.database_url("keys"))
-    credentials = Credentials(engine, intake.credentials, SystemClock())
+    clock = SystemClock()
+    credentials = Credentials(engine, intake.credentials, clock)
     password = new_secret("tsunagu_nats_")
-    made = credentials.issue(agency, Kind.NATS, hashed(password), scopes=scopes)
+    ends = None if seconds is None else clock.now() + timedelta(seconds=seconds)
+    made = credentials.issue(agency, Kind.NATS, hashed(password), scopes=scopes, valid_to=ends)
     return Given(made, password, credentials)
 
 
