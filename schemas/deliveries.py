@@ -66,7 +66,8 @@ class EndpointEnabled(DeliveryHappened):
 
 class RedriveStarted(DeliveryHappened):
     """Events are carried to an agency once more (再配送). ``count``: how many; the filter that chose
-    them: numbers of its inbox, a referral, why they had failed."""
+    them: numbers of its inbox, a referral, why they had failed, only what was given up. ``asked_by``: how
+    the operator named a desk or a ticket, never a person."""
 
     type: Literal["redrive_started"] = "redrive_started"
     redrive: UUID
@@ -76,11 +77,38 @@ class RedriveStarted(DeliveryHappened):
     last: int | None = Field(default=None, ge=1)
     referral: ReferralRef | None = None
     reason: Code | None = None
+    given_up: bool | None = None
     per_second: int = Field(ge=1)
+    asked_by: Code | None = None
+
+
+class RedrivePaused(DeliveryHappened):
+    """A re-drive waits for an operator (再配送の一時停止): one wanted it so, or ``inbox_number`` failed again
+    and again, for this ``reason``."""
+
+    type: Literal["redrive_paused"] = "redrive_paused"
+    redrive: UUID
+    agency: AgencyId
+    inbox_number: int | None = Field(default=None, ge=1)
+    reason: Undelivered | None = None
+    asked_by: Code | None = None
+
+
+class RedriveResumed(DeliveryHappened):
+    """An operator let it go on (再配送の再開). ``skipped``: the number that it had stopped at, which the
+    operator passed over."""
+
+    type: Literal["redrive_resumed"] = "redrive_resumed"
+    redrive: UUID
+    agency: AgencyId
+    skipped: int | None = Field(default=None, ge=1)
+    asked_by: Code | None = None
 
 
 class RedriveEnded(DeliveryHappened):
-    """``delivered`` of them arrived (再配送の終わり); ``cancelled``: it was stopped before the end."""
+    """``delivered`` of them arrived (再配送の終わり); ``failed`` did not: an operator passed them over
+    (``redrive_resumed`` names them), or they are not there any more. ``cancelled``: it was stopped before the
+    end, by ``asked_by``."""
 
     type: Literal["redrive_ended"] = "redrive_ended"
     redrive: UUID
@@ -88,6 +116,7 @@ class RedriveEnded(DeliveryHappened):
     delivered: int = Field(ge=0)
     failed: int = Field(ge=0)
     cancelled: bool = False
+    asked_by: Code | None = None
 
 
 class ManifestSigned(DeliveryHappened):
@@ -104,6 +133,8 @@ DeliveryEvent = Annotated[
     | DeliveryGivenUp
     | EndpointEnabled
     | RedriveStarted
+    | RedrivePaused
+    | RedriveResumed
     | RedriveEnded
     | ManifestSigned,
     Field(discriminator="type"),

@@ -1557,8 +1557,9 @@ class Person(Body):
 class RedriveEnded(Body):
     """再配送が終わった / Redrive ended
 
-    ``delivered`` of them arrived (再配送の終わり); ``cancelled``: it was stopped before the
-    end."""
+    ``delivered`` of them arrived (再配送の終わり); ``failed`` did not: an operator passed them
+    over (``redrive_resumed`` names them), or they are not there any more. ``cancelled``: it
+    was stopped before the end, by ``asked_by``."""
 
     type: Literal["redrive_ended"] = "redrive_ended"
     """種類 / type"""
@@ -1572,13 +1573,54 @@ class RedriveEnded(Body):
     """届かなかった件数 / how many did not"""
     cancelled: bool = False
     """途中で止めたか / whether it was stopped before the end"""
+    asked_by: str | None = None
+    """指図した窓口や受付番号 / the desk or ticket that asked for it"""
+
+
+class RedrivePaused(Body):
+    """再配送が一時停止した / Redrive paused
+
+    A re-drive waits for an operator (再配送の一時停止): one wanted it so, or ``inbox_number``
+    failed again and again, for this ``reason``."""
+
+    type: Literal["redrive_paused"] = "redrive_paused"
+    """種類 / type"""
+    redrive: UUID
+    """再配送の ID / id of the redrive"""
+    agency: str
+    """機関の ID / agency"""
+    inbox_number: int | None = None
+    """受け手の受信箱の番号 / the receiver's own number of it"""
+    reason: Open[Undelivered] | None = None
+    """届かない理由 / why"""
+    asked_by: str | None = None
+    """指図した窓口や受付番号 / the desk or ticket that asked for it"""
+
+
+class RedriveResumed(Body):
+    """再配送が再開した / Redrive resumed
+
+    An operator let it go on (再配送の再開). ``skipped``: the number that it had stopped at,
+    which the operator passed over."""
+
+    type: Literal["redrive_resumed"] = "redrive_resumed"
+    """種類 / type"""
+    redrive: UUID
+    """再配送の ID / id of the redrive"""
+    agency: str
+    """機関の ID / agency"""
+    skipped: int | None = None
+    """飛ばした番号 / the number that was passed over"""
+    asked_by: str | None = None
+    """指図した窓口や受付番号 / the desk or ticket that asked for it"""
 
 
 class RedriveStarted(Body):
     """再配送が始まった / Redrive started
 
     Events are carried to an agency once more (再配送). ``count``: how many; the filter that
-    chose them: numbers of its inbox, a referral, why they had failed."""
+    chose them: numbers of its inbox, a referral, why they had failed, only what was given up.
+    ``asked_by``: how the operator named a desk or a ticket, never a person."""
 
     type: Literal["redrive_started"] = "redrive_started"
     """種類 / type"""
@@ -1598,6 +1640,10 @@ class RedriveStarted(Body):
     """依頼の ID / the referral"""
     reason: str | None = None
     """不達の理由で選んだとき / chosen by why they had failed"""
+    given_up: bool | None = None
+    """不達のものだけか / only what was given up"""
+    asked_by: str | None = None
+    """指図した窓口や受付番号 / the desk or ticket that asked for it"""
 
 
 class To(Body):
@@ -1926,6 +1972,8 @@ EVENTS: dict[str, type[Body]] = {
     "manifest_signed": ManifestSigned,
     "note_added": NoteAdded,
     "redrive_ended": RedriveEnded,
+    "redrive_paused": RedrivePaused,
+    "redrive_resumed": RedriveResumed,
     "redrive_started": RedriveStarted,
     "referral_cancelled": ReferralCancelled,
     "referral_closed": ReferralClosed,

@@ -67,6 +67,8 @@ TITLES: dict[str, str] = {
     "DeliveryGivenUp": "届かなかった / Delivery given up",
     "EndpointEnabled": "配送が再開した / Endpoint enabled",
     "RedriveStarted": "再配送が始まった / Redrive started",
+    "RedrivePaused": "再配送が一時停止した / Redrive paused",
+    "RedriveResumed": "再配送が再開した / Redrive resumed",
     "RedriveEnded": "再配送が終わった / Redrive ended",
     "ManifestSigned": "送達目録に署名した / Manifest signed",
     "Undelivered": "届かない理由 / Why an event is not delivered",

@@ -86,7 +86,7 @@ class _Delivery:
             ward, steady, self._queue, notes, self._upkeep, self._carriers(), self._after_noting
         )
         self._redriver = Redriver(
-            service.engine, self._guard, ward, steady, self._write, self.dispatcher.carry_again
+            service.engine, ward, steady, self._write, self.dispatcher.carry_again
         )
         self._publisher = Publisher(
             service.bus,

@@ -6,6 +6,7 @@ service acts within a second. In production they run in delivery's container.
 
 import contextlib
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,7 @@ err = Console(stderr=True)
 
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 _PATIENCE = 15.0  # seconds that a test may take
+_LABEL = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,62}")  # schemas.base.Code
 _COMMANDS = ("list", "pause", "resume", "cancel", "show")
 
 
@@ -50,11 +52,19 @@ def redrive(
     skip: Annotated[
         bool, typer.Option("--skip", help="止まった一件を飛ばす / pass it over")
     ] = False,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by", help="窓口や受付番号。人の名前は書かない / a desk or a ticket, no person"
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """届け直す / Carry events to an agency again: a dry run first, --go starts it."""
+    if by is not None and not _LABEL.fullmatch(by):
+        _stop("--by は英数字と _ . - で、英字から / letters, digits, _ . and -, a letter first", 2)
     if what in _COMMANDS:
-        _manage(what, redrive_id, follow=follow, skip=skip, as_json=as_json)
+        _manage(what, redrive_id, by, follow=follow, skip=skip, as_json=as_json)
         return
     from schemas.deliveries import Undelivered
     from services.delivery.redrive_plan import Asked, CannotRedrive, plan_of
@@ -76,7 +86,7 @@ def redrive(
                 f"nothing is sent to {what} now: first see that a test arrives"
             )
         if go and plan.count:
-            started = Redrives(engine, clock).start(plan.selection, plan.count, rate)
+            started = Redrives(engine, clock).start(plan.selection, plan.count, rate, by)
         if as_json:
             print(json.dumps(plan.document(started), ensure_ascii=False, indent=2))
             return
@@ -92,7 +102,9 @@ def redrive(
             _follow(Redrives(engine, clock), started)
 
 
-def _manage(what: str, redrive: str | None, *, follow: bool, skip: bool, as_json: bool) -> None:
+def _manage(
+    what: str, redrive: str | None, by: str | None, *, follow: bool, skip: bool, as_json: bool
+) -> None:
     from services.delivery.redrives import Redrives, document
 
     with _database() as (engine, _, clock):
@@ -109,11 +121,11 @@ def _manage(what: str, redrive: str | None, *, follow: bool, skip: bool, as_json
             _stop("その再配送はありません / no such re-drive (tsunagu redrive list)")
         done = True
         if what == "pause":
-            done = redrives.pause(row.id)
+            done = redrives.pause(row.id, by)
         elif what == "resume":
-            done = redrives.resume(row.id, skip=skip)
+            done = redrives.resume(row.id, skip=skip, asked_by=by)
         elif what == "cancel":
-            done = redrives.cancel(row.id)
+            done = redrives.cancel(row.id, by)
         elif follow:
             _follow(redrives, row.id)
         row = redrives.find(row.id) or row

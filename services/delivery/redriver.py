@@ -15,12 +15,20 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 from sqlalchemy.engine import Connection, Engine
 
 from runtime.clock import Clock, utc_text
-from runtime.database import reading, writing
+from runtime.database import reading
 from runtime.observability import log
-from schemas.deliveries import RedriveEnded, RedriveStarted
+from schemas.deliveries import (
+    DeliveryEvent,
+    RedriveEnded,
+    RedrivePaused,
+    RedriveResumed,
+    RedriveStarted,
+    Undelivered,
+)
 from services.delivery import tables as t
 from services.delivery.carrier import Failed, Outcome
 from services.delivery.manifest import Write
@@ -38,6 +46,7 @@ _LOOK = 0.3  # seconds
 _GLANCE = 0.1  # seconds between two looks at the clock
 _NOTED = 4  # times a second, at least, is it written how far it has come
 _BATCH = 50
+_order: TypeAdapter[RedrivePaused | RedriveResumed] = TypeAdapter(RedrivePaused | RedriveResumed)
 
 
 class _Pace:
@@ -65,21 +74,19 @@ class _Came:
     delivered: int = 0
     gone: int = 0
     held_at: int | None = None
-    held_because: str | None = None
+    held_because: Undelivered | None = None
 
 
 class Redriver:
     def __init__(
         self,
         engine: Engine,
-        guard: Callable[[Connection], None],
         ward: Ward,
         clock: Clock,
         write: Write,
         again: Again,
     ) -> None:
         self._engine = engine
-        self._guard = guard
         self._ward = ward
         self._clock = clock
         self._write = write
@@ -91,6 +98,7 @@ class Redriver:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 try:
+                    await asyncio.to_thread(self.put_orders_on_record)
                     waiting = await asyncio.to_thread(self._waiting)
                 except sa.exc.DBAPIError as error:
                     log("redrives_not_read", level=logging.ERROR, error=type(error).__name__)
@@ -142,7 +150,7 @@ class Redriver:
             await pace.turn(row.per_second)
             outcome = await self._again(row.agency, number)
             if isinstance(outcome, Failed):
-                came.held_at, came.held_because = number, outcome.reason.value
+                came.held_at, came.held_because = number, outcome.reason
                 break
             if outcome is None:
                 came.gone += 1
@@ -189,9 +197,11 @@ class Redriver:
                 last=selection.last,
                 referral=None if row.referral is None else UUID(row.referral),
                 reason=row.reason,
+                given_up=row.given_up or None,
                 per_second=row.per_second,
+                asked_by=row.asked_by,
             )
-            return [Fact(started, self._concerned(row.agency))]
+            return [self._fact(started)]
 
         self._write(decide)
         log("redrive_started", id=row.id, agency=row.agency)
@@ -202,8 +212,8 @@ class Redriver:
         failing = 0
         if came.held_at is not None:
             failing = 1 if came.delivered or came.gone else row.failing + 1
-        with writing(self._engine) as connection:
-            self._guard(connection)
+
+        def decide(connection: Connection) -> list[Fact]:
             connection.execute(
                 sa.update(r)
                 .where(r.c.id == row.id)
@@ -216,10 +226,17 @@ class Redriver:
                     held_because=came.held_because,
                 )
             )
-            paused = failing >= PAUSED_AFTER and self._becomes(
+            if failing < PAUSED_AFTER or not self._becomes(
                 connection, row.id, (State.RUNNING,), State.PAUSED
-            )
-        if paused:
+            ):
+                return []
+            paused = RedrivePaused(
+                redrive=row.id, agency=row.agency, inbox_number=came.held_at,
+                reason=came.held_because,
+            )  # fmt: skip
+            return [*self._orders(connection), self._fact(paused)]
+
+        if self._write(decide):
             log(
                 "redrive_paused", level=logging.WARNING, id=row.id, agency=row.agency,
                 number=came.held_at, reason=came.held_because,
@@ -238,8 +255,9 @@ class Redriver:
                 delivered=row.delivered,
                 failed=row.failed,
                 cancelled=state is State.CANCELLED,
+                asked_by=row.asked_by if state is State.CANCELLED else None,
             )
-            return [Fact(ended, self._concerned(row.agency))]
+            return [*self._orders(connection), self._fact(ended)]
 
         self._write(decide)
         log("redrive_ended", id=row.id, agency=row.agency, state=state.value)
@@ -257,5 +275,18 @@ class Redriver:
         update = sa.update(r).where(r.c.id == redrive, r.c.state.in_(before))
         return bool(connection.execute(update.values(state=after, **values)).rowcount)
 
-    def _concerned(self, agency: str) -> tuple[str, ...]:
-        return tuple({agency, self._ward.core})
+    def put_orders_on_record(self) -> None:
+        """What operators did since the last look."""
+        with reading(self._engine) as connection:
+            if connection.execute(sa.select(t.redrive_orders.c.id).limit(1)).first() is None:
+                return
+        self._write(self._orders)
+
+    def _orders(self, connection: Connection) -> list[Fact]:
+        o = t.redrive_orders
+        orders = connection.execute(sa.select(o).order_by(o.c.id)).all()
+        connection.execute(sa.delete(o).where(o.c.id.in_([order.id for order in orders])))
+        return [self._fact(_order.validate_json(order.body)) for order in orders]
+
+    def _fact(self, event: DeliveryEvent) -> Fact:
+        return Fact(event, tuple({event.agency, self._ward.core}))

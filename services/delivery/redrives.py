@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 from runtime.clock import Clock, utc_text
 from runtime.database import reading, writing
 from runtime.ids import new_id
+from schemas.deliveries import DeliveryHappened, RedrivePaused, RedriveResumed
 from services.delivery import tables as t
 from services.delivery.selection import Selection
 
@@ -46,7 +47,9 @@ class Redrives:
         self._engine = engine
         self._clock = clock
 
-    def start(self, selection: Selection, count: int, per_second: int) -> str:
+    def start(
+        self, selection: Selection, count: int, per_second: int, asked_by: str | None = None
+    ) -> str:
         """Its id. The service begins within a second, if it runs."""
         now = self._clock.now()
         row = {
@@ -65,6 +68,7 @@ class Redrives:
             "delivered": 0,
             "failed": 0,
             "failing": 0,
+            "asked_by": asked_by,
         }
         with writing(self._engine) as connection:
             connection.execute(sa.insert(t.redrives), [row])
@@ -81,11 +85,19 @@ class Redrives:
         rows = [r for r in self.all() if r.id.startswith(beginning) or r.id.endswith(beginning)]
         return rows[0] if len(rows) == 1 else None
 
-    def pause(self, redrive: str) -> bool:
+    def pause(self, redrive: str, asked_by: str | None = None) -> bool:
         """False: it is not running."""
-        return self._change(redrive, (State.ASKED, State.RUNNING), state=State.PAUSED.value)
+        r = t.redrives
+        with writing(self._engine) as connection:
+            row = connection.execute(sa.select(r).where(r.c.id == redrive)).first()
+            before = (State.ASKED, State.RUNNING)
+            if row is None or not _changed(connection, redrive, before, state=State.PAUSED.value):
+                return False
+            paused = RedrivePaused(redrive=redrive, agency=row.agency, asked_by=asked_by)
+            self._order(connection, row, paused)
+            return True
 
-    def resume(self, redrive: str, *, skip: bool) -> bool:
+    def resume(self, redrive: str, *, skip: bool, asked_by: str | None = None) -> bool:
         """``skip``: pass over the one that it stopped at. False: it is not paused."""
         r = t.redrives
         with writing(self._engine) as connection:
@@ -99,11 +111,18 @@ class Redrives:
                 "held_at": None,
                 "held_because": None,
             }
-            if skip and row.held_at is not None:
-                values |= {"done_to": row.held_at, "failed": row.failed + 1}
-            return _changed(connection, redrive, (State.PAUSED,), **values)
+            skipped = row.held_at if skip else None
+            if skipped is not None:
+                values |= {"done_to": skipped, "failed": row.failed + 1}
+            if not _changed(connection, redrive, (State.PAUSED,), **values):
+                return False
+            resumed = RedriveResumed(
+                redrive=redrive, agency=row.agency, skipped=skipped, asked_by=asked_by
+            )
+            self._order(connection, row, resumed)
+            return True
 
-    def cancel(self, redrive: str) -> bool:
+    def cancel(self, redrive: str, asked_by: str | None = None) -> bool:
         """False: it is over."""
         with writing(self._engine) as connection:
             r = t.redrives
@@ -115,11 +134,15 @@ class Redrives:
                 if _changed(connection, redrive, waiting, **ended):
                     return True
             going = (State.RUNNING, State.PAUSED)
-            return _changed(connection, redrive, going, state=State.CANCELLING.value)
+            return _changed(
+                connection, redrive, going, state=State.CANCELLING.value, asked_by=asked_by
+            )
 
-    def _change(self, redrive: str, before: tuple[State, ...], **values: Any) -> bool:
-        with writing(self._engine) as connection:
-            return _changed(connection, redrive, before, **values)
+    def _order(self, connection: Connection, row: sa.Row[Any], happened: DeliveryHappened) -> None:
+        """For the record, which only the service writes. Of what never began there is none."""
+        if row.started_at is not None:
+            order = {"id": str(new_id(self._clock.now())), "body": happened.to_json().decode()}
+            connection.execute(sa.insert(t.redrive_orders), [order])
 
 
 def _changed(

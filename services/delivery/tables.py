@@ -34,7 +34,8 @@ inbox = sa.Table(
 # sent its events. ``next_at``: when it is tried next; none: it is done (``delivered_at``), given up
 # (``given_up_at``), or set aside because the agency has its events another way now. Of one referral the
 # events go one after the other; ``thread`` is the referral, or the event itself where it is about none.
-# ``test``: a test event, which is tried once even where nothing else is sent.
+# ``test``: a test event, which is tried once even where nothing else is sent. ``give_up_at``: since the
+# first failure; ``not_before``: until when the receiver has asked for time.
 deliveries = sa.Table(
     "deliveries",
     metadata,
@@ -47,6 +48,8 @@ deliveries = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("first_tried_at", sa.String(32)),
     sa.Column("next_at", sa.String(32)),
+    sa.Column("not_before", sa.String(32)),
+    sa.Column("give_up_at", sa.String(32)),
     sa.Column("delivered_at", sa.String(32)),
     sa.Column("given_up_at", sa.String(32)),
     sa.Column("reason", sa.String(32)),
@@ -54,7 +57,7 @@ deliveries = sa.Table(
 )
 _waiting = deliveries.c.next_at.is_not(None)
 _given_up = deliveries.c.given_up_at.is_not(None)
-TRIED = "(attempts > 0 OR test)"
+TRIED = "(first_tried_at IS NOT NULL OR test)"
 for _name, _columns, _rows in (
     ("deliveries_next", ("agency", "next_at", "number"), _waiting),
     ("deliveries_tried", ("agency", "next_at", "number"), _waiting & sa.text(TRIED)),
@@ -76,7 +79,6 @@ endpoints = sa.Table(
     sa.Column("agency", sa.String(64), primary_key=True),
     sa.Column("disabled_at", sa.String(32)),
     sa.Column("last_delivered_at", sa.String(32)),
-    sa.Column("tested_on", sa.String(10)),  # the day in Japan of the newest daily test
 )
 
 # Manifests: signed notes (C2SP), and the inbox that each speaks of. ``day``: Japan's, for which it was
@@ -120,6 +122,7 @@ tests = sa.Table(
 # What is carried once more, as an operator asked. ``state``: asked, running, paused, cancelling, ended,
 # cancelled. ``done_to``: the newest number that it has dealt with. ``failing``: how often the next one
 # has failed in a row (``held_at``, ``held_because``). ``total``: how many there were when it began.
+# ``asked_by``: as the operator named who started it, or cancelled it.
 redrives = sa.Table(
     "redrives",
     metadata,
@@ -142,6 +145,16 @@ redrives = sa.Table(
     sa.Column("failing", sa.Integer, nullable=False),
     sa.Column("held_at", sa.Integer),
     sa.Column("held_because", sa.String(32)),
+    sa.Column("asked_by", sa.String(63)),
+)
+
+# What operators did to re-drives and is not on record yet: events of delivery's journal, which only the
+# running service writes.
+redrive_orders = sa.Table(
+    "redrive_orders",
+    metadata,
+    sa.Column("id", sa.String(36), primary_key=True),
+    sa.Column("body", sa.Text, nullable=False),
 )
 
 # What a mail says of a referral and of a call: nothing else of either is kept.

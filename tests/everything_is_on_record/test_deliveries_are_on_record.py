@@ -18,6 +18,8 @@ from schemas.deliveries import (
     EndpointEnabled,
     ManifestSigned,
     RedriveEnded,
+    RedrivePaused,
+    RedriveResumed,
     RedriveStarted,
     Undelivered,
 )
@@ -42,6 +44,8 @@ HAPPENED: tuple[DeliveryEvent, ...] = (
     ),
     EndpointEnabled(agency=HUB, test=TEST),
     RedriveStarted(redrive=REDRIVE, agency=HUB, count=1, first=7, last=7, per_second=10),
+    RedrivePaused(redrive=REDRIVE, agency=HUB, inbox_number=7, reason=Undelivered.REFUSED),
+    RedriveResumed(redrive=REDRIVE, agency=HUB, skipped=7, asked_by="desk-2"),
     RedriveEnded(redrive=REDRIVE, agency=HUB, delivered=1, failed=0),
     ManifestSigned(agency=HUB, size=7, head="ab" * 32),
 )

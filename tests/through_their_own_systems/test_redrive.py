@@ -3,6 +3,7 @@ again, and never a second effect at a receiver that follows the spec."""
 
 import asyncio
 import itertools
+import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -59,14 +60,14 @@ class Carriage:
         with writing(self.engine) as connection:
             return self.record.write(connection, decide(connection))
 
+    def driver(self) -> Redriver:
+        return Redriver(self.engine, BUNKYO, self.clock, self.write, self.again)
+
     def drive(self, redrive: str) -> State:
         """As the running service does, while time passes as fast as anybody waits for it."""
 
         async def driven() -> None:
-            driver = Redriver(
-                self.engine, lambda _: None, BUNKYO, self.clock, self.write, self.again
-            )
-            driving = asyncio.create_task(driver.drive(redrive))
+            driving = asyncio.create_task(self.driver().drive(redrive))
             while not driving.done():
                 await asyncio.sleep(0)
                 self.clock.move(TICK)
@@ -94,6 +95,13 @@ class Carriage:
         with reading(self.engine) as connection:
             j = t.journal.journal
             return list(connection.execute(sa.select(j.c.type).order_by(j.c.number)).scalars())
+
+    def facts(self) -> list[dict[str, Any]]:
+        """What is on record, as each event says it."""
+        with reading(self.engine) as connection:
+            j = t.journal.journal
+            bodies = connection.execute(sa.select(j.c.body).order_by(j.c.number)).scalars()
+            return [json.loads(body)["event"] for body in bodies]
 
     def mark(self, number: int, **values: Any) -> None:
         d = t.deliveries
@@ -226,17 +234,25 @@ def test_a_failing_endpoint_is_not_hammered_and_an_operator_takes_it_up_again(
     assert (row.held_at, row.held_because, row.done_to, row.failed) == (4, "refused", 3, 0)
     assert carriage.redrives.resume(redrive, skip=False)
     assert carriage.drive(redrive) is State.PAUSED  # it still refuses
-    assert carriage.redrives.resume(redrive, skip=True)
+    assert carriage.redrives.resume(redrive, skip=True, asked_by="desk-2")
     carriage.carried.clear()
     assert carriage.drive(redrive) is State.ENDED
     assert carriage.carried == all_of[4:]
     row = carriage.row(redrive)
     assert (row.delivered, row.failed) == (len(all_of) - 1, 1)
+    of_it = {"redrive": redrive, "agency": HUB}
+    stopped = {"type": "redrive_paused", **of_it, "inbox_number": 4, "reason": "refused"}
+    assert carriage.facts()[1:-1] == [
+        stopped,
+        {"type": "redrive_resumed", **of_it},
+        stopped,
+        {"type": "redrive_resumed", **of_it, "skipped": 4, "asked_by": "desk-2"},
+    ]
 
 
 def test_it_is_paused_taken_up_and_cancelled(carriage: Carriage, all_of: list[int]) -> None:
     redrive = carriage.starts(per_second=4)  # so one is taken at a time
-    carriage.hears = lambda number: number == 3 and carriage.redrives.pause(redrive)
+    carriage.hears = lambda number: number == 3 and carriage.redrives.pause(redrive, "desk-2")
     assert carriage.drive(redrive) is State.PAUSED
     assert carriage.carried == [1, 2, 3]
     assert not carriage.redrives.pause(redrive)
@@ -244,12 +260,40 @@ def test_it_is_paused_taken_up_and_cancelled(carriage: Carriage, all_of: list[in
     assert carriage.carried == [1, 2, 3]
     assert carriage.redrives.resume(redrive, skip=False)
     assert not carriage.redrives.resume(redrive, skip=False)
-    carriage.hears = lambda number: number == 5 and carriage.redrives.cancel(redrive)
+    carriage.hears = lambda number: number == 5 and carriage.redrives.cancel(redrive, "desk-3")
     assert carriage.drive(redrive) is State.CANCELLED
     assert carriage.carried == [1, 2, 3, 4, 5]
-    assert carriage.journal() == ["redrive_started", "redrive_ended"]
+    assert [(fact["type"], fact.get("asked_by")) for fact in carriage.facts()] == [
+        ("redrive_started", None),
+        ("redrive_paused", "desk-2"),
+        ("redrive_resumed", None),
+        ("redrive_ended", "desk-3"),
+    ]
     assert not carriage.redrives.cancel(redrive)
     assert not carriage.redrives.resume(redrive, skip=False)
+
+
+def test_by_what_the_events_were_chosen_and_who_asked_is_on_record(carriage: Carriage) -> None:
+    carriage.mark(3, delivered_at=None, given_up_at="2026-11-20T00:00:00Z", reason="hangs")
+    redrive = carriage.redrives.start(carriage.everything(given_up=True), 0, 10, "TICKET-17")
+    carriage.drive(redrive)
+    started = carriage.facts()[0]
+    assert (started["count"], started["given_up"], started["asked_by"]) == (1, True, "TICKET-17")
+    carriage.drive(carriage.starts())
+    assert "given_up" not in carriage.facts()[2]
+
+
+def test_what_an_operator_did_while_the_service_was_away_is_on_record_once_it_is_back(
+    carriage: Carriage,
+) -> None:
+    redrive = carriage.starts(per_second=4)
+    carriage.hears = lambda number: number == 3 and carriage.redrives.pause(redrive)
+    carriage.drive(redrive)
+    assert carriage.journal() == ["redrive_started"]
+    driver = carriage.driver()
+    driver.put_orders_on_record()
+    driver.put_orders_on_record()
+    assert carriage.journal() == ["redrive_started", "redrive_paused"]
 
 
 def test_what_never_began_is_cancelled_without_a_trace_in_the_record(carriage: Carriage) -> None:

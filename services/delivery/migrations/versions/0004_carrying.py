@@ -45,6 +45,8 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("first_tried_at", sa.String(length=32)),
         sa.Column("next_at", sa.String(length=32)),
+        sa.Column("not_before", sa.String(length=32)),
+        sa.Column("give_up_at", sa.String(length=32)),
         sa.Column("delivered_at", sa.String(length=32)),
         sa.Column("given_up_at", sa.String(length=32)),
         sa.Column("reason", sa.String(length=32)),
@@ -56,7 +58,7 @@ def upgrade() -> None:
         (
             "deliveries_tried",
             ["agency", "next_at", "number"],
-            "next_at IS NOT NULL AND (attempts > 0 OR test)",
+            "next_at IS NOT NULL AND (first_tried_at IS NOT NULL OR test)",
         ),
         ("deliveries_thread", ["agency", "thread", "number"], "next_at IS NOT NULL"),
         ("deliveries_given_up", ["agency", "number"], "given_up_at IS NOT NULL"),
@@ -69,7 +71,6 @@ def upgrade() -> None:
         sa.Column("agency", sa.String(length=64), nullable=False),
         sa.Column("disabled_at", sa.String(length=32)),
         sa.Column("last_delivered_at", sa.String(length=32)),
-        sa.Column("tested_on", sa.String(length=10)),
         sa.PrimaryKeyConstraint("agency"),
     )
     op.create_table(
@@ -122,5 +123,12 @@ def upgrade() -> None:
         sa.Column("failing", sa.Integer(), nullable=False),
         sa.Column("held_at", sa.Integer()),
         sa.Column("held_because", sa.String(length=32)),
+        sa.Column("asked_by", sa.String(length=63)),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "redrive_orders",
+        sa.Column("id", sa.String(length=36), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
