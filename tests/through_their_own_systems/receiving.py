@@ -80,8 +80,8 @@ def otsuka(home: Path, **how: Any) -> Iterator[tuple[Otsuka, System]]:
     with listening(system.receive) as url:
         network = Otsuka(home, url, **how)
         try:
-            made = network.tsunagu("credentials", "new", "webhook_secret", HUB, "--json")
-            assert made.returncode == 0, made.stderr
+            made = command(network, "credentials", "new", "webhook_secret", HUB, "--json")
+            assert made.exit_code == 0, made.output
             system.knows(_secret(json.loads(made.stdout)))
             yield network, system
         finally:

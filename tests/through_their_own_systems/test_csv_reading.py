@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from partners.csv_files import formulas, writing
@@ -84,6 +84,7 @@ def bodies(draw: st.DrawFn) -> dict[str, Any]:
     return body
 
 
+@settings(max_examples=40)  # each draws every column
 @given(
     st.lists(bodies(), min_size=1, max_size=3), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"])
 )

@@ -27,7 +27,7 @@ from runtime.webhook import secret_key
 from services.cli import app
 from tests.network import RunningNetwork, eventually
 from tests.partners import a_referral
-from tests.through_their_own_systems.receiving import HUB, Otsuka
+from tests.through_their_own_systems.receiving import HUB, Otsuka, command
 
 KeyOf = Callable[[str], str]
 ClientOf = Callable[[str], Client]
@@ -196,7 +196,7 @@ def test_it_answers_what_the_network_sends_to_its_port(tmp_path: Path) -> None:
     port = free_port()
     network = Otsuka(tmp_path / "home", f"http://127.0.0.1:{port}/webhook")
     try:
-        made = network.tsunagu("credentials", "new", "webhook_secret", HUB, "--json")
+        made = command(network, "credentials", "new", "webhook_secret", HUB, "--json")
         (secret,) = re.findall(r"whsec_[A-Za-z0-9+/=]+", made.stdout)
         keys = network.partner(HUB).key
         part = Part(HUB, secrets=(secret,), port=port, lasts=60)
