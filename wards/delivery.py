@@ -1,8 +1,9 @@
 """How events reach an agency, how often what fails is tried again, and how much one agency may ask
 (配送と利用の決まり)."""
 
+import ipaddress
+import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PositiveInt
 
@@ -10,18 +11,38 @@ from wards.frozen import Frozen, Words
 from wards.times import ClockTime
 
 
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+_NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
+"""Of a host, as DNS knows it (RFC 1035, 2.3.4)."""
+
+
 def _a_web_address(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.scheme not in ("https", "http") or not parts.hostname:
+    # By this it is read when something is posted there too; only a ward with webhooks waits for it.
+    import httpx
+
+    try:
+        parts = httpx.URL(url)
+        host = parts.raw_host.decode("ascii")
+    except (httpx.InvalidURL, ValueError):
+        raise ValueError("a web address: https://…") from None
+    if parts.scheme not in ("https", "http") or not _a_host(host) or parts.port == 0:
         raise ValueError("a web address: https://…")
-    if parts.username or parts.password or parts.fragment:
+    if parts.port is not None and parts.port > 65535:
+        raise ValueError("a port up to 65535")
+    if parts.userinfo or parts.fragment:
         raise ValueError("a web address without a user, a password and a fragment")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+    if parts.scheme == "http" and host not in LOOPBACK:
         raise ValueError("https:// outside this host")
     return url
 
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
+def _a_host(host: str) -> bool:
+    try:
+        return not getattr(ipaddress.ip_address(host), "scope_id", None)
+    except ValueError:
+        return _NAME.match(host.removesuffix(".")) is not None
+
+
 WebAddress = Annotated[Words, AfterValidator(_a_web_address)]
 
 

@@ -5,8 +5,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from wards import WardFileError, bundled_ward, load_ward
+from wards.delivery import ByWebhook
 from wards.load import read_ward
 
 HERE = Path(__file__).parent
@@ -33,6 +35,48 @@ def test_a_broken_file_names_each_mistake_with_its_line_and_key(path: Path) -> N
         assert f"{path}:{mistake.line}" in str(refused.value)
         assert mistake.ja in str(refused.value)
         assert mistake.en in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://a.example:abc/",
+        "https://a.example:99999/",
+        "https://a.example:0/",
+        "https://a..example/",
+        f"https://{'a' * 64}.example/",
+        "https://a b.example/",
+        "https://a.example/\x00",
+        "https://[::1/",
+        "https://[fe80::1%25eth0]/",
+        "https://aあ\u200d.example/",
+        "http://localhost\\@169.254.169.254/",
+        "http://localhost.example/",
+        "https://user@a.example/",
+        "https://a.example/#part",
+        "ftp://a.example/",
+        "https:///events",
+    ],
+)
+def test_a_webhook_address_to_which_nothing_could_be_posted_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError):
+        ByWebhook(way="webhook", url=url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://hub.example/tsunagu?from=131059",
+        "https://Hub.Example.:8443/",
+        "https://支援.example/events",
+        "https://192.0.2.7:443/",
+        "https://[2001:db8::7]/",
+        "http://localhost:8080/",
+        "http://[::1]:8080/",
+    ],
+)
+def test_a_webhook_address_may_be_written_as_addresses_are(url: str) -> None:
+    assert ByWebhook(way="webhook", url=url).url == url
 
 
 def test_a_file_that_is_missing_or_not_text_is_refused_in_the_same_way(tmp_path: Path) -> None:
