@@ -223,6 +223,65 @@ def test_only_so_many_files_of_one_agency_come_in_at_once_and_its_other_calls_go
     partner.close()
 
 
+def test_a_refused_file_that_is_still_coming_takes_no_other_ones_place(
+    network: RunningNetwork, sent: str
+) -> None:
+    partner = network.new_partner("anshin-motofuji")
+    with contextlib.ExitStack() as refused, contextlib.ExitStack() as taken:
+        for _ in range(8):
+            taken.enter_context(half_sent(network, partner, sent, MIB))
+        eventually(lambda: len(parts(network)) == 8, 10, "eight coming in")
+        for _ in range(3):
+            refused.enter_context(half_sent(network, partner, sent, MIB))
+        assert attach(partner, sent, pdf()).status_code == 429
+        taken.close()
+        eventually(lambda: not parts(network), 10, "the eight given up")
+        for _ in range(8):
+            taken.enter_context(half_sent(network, partner, sent, MIB))
+        eventually(lambda: len(parts(network)) == 8, 10, "and eight others coming in")
+    eventually(lambda: not parts(network), 10, "all given up")
+    partner.close()
+
+
+@contextlib.contextmanager
+def half_read(network: RunningNetwork, reader: Partner, attachment: str) -> Iterator[socket.socket]:
+    """A connection on which a file begins to come, and nobody reads on."""
+    address = urlsplit(network.url)
+    assert address.hostname
+    assert address.port
+    head = (
+        f"GET /v1/attachments/{attachment} HTTP/1.1\r\nHost: x\r\n"
+        f"Authorization: Bearer {reader.key}\r\n\r\n"
+    )
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(10)
+        connection.connect((address.hostname, address.port))
+        connection.sendall(head.encode())
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        yield connection
+
+
+def test_only_so_many_files_go_out_to_one_agency_at_once_and_others_notice_nothing(
+    network: RunningNetwork, sent: str
+) -> None:
+    partner = network.new_partner("anshin-motofuji")
+    attachment = attached(partner, sent, pdf(LIMIT))
+    with contextlib.ExitStack() as reading:
+        for _ in range(8):
+            reading.enter_context(half_read(network, partner, attachment))
+        answer = fetch(partner, attachment)
+        assert (answer.status_code, code(answer)) == (429, "rate_limited")
+        assert answer.headers["Retry-After"] == "1"
+        assert partner.reads(sent).status == 200
+        assert fetch(network.partner("core"), attachment).status_code == 200
+    eventually(lambda: fetch(partner, attachment).status_code == 200, 10, "all given back")
+    for _ in range(10):
+        assert fetch(partner, str(uuid.uuid4())).status_code == 403
+    assert fetch(partner, attachment).content == pdf(LIMIT)
+    partner.close()
+
+
 def resident(pid: int, what: str = "VmRSS") -> float:
     """MiB."""
     status = Path(f"/proc/{pid}/status").read_text("ascii")

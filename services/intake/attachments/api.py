@@ -1,26 +1,25 @@
 """The two calls about attachments: a file comes in as the body itself, and goes out as one."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from functools import partial
 from uuid import UUID
 
 from litestar import Response
 from litestar.exceptions import InternalServerException
 from litestar.handlers import HTTPRouteHandler
-from litestar.response.base import ASGIResponse
-from litestar.response.streaming import ASGIStreamingResponse
 
 from schemas.codes import Scope
 from schemas.commands import LARGEST_ATTACHMENT
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from services.intake import admission, responses
+from services.intake.attachments.at_once import AtOnce
 from services.intake.attachments.content import declared_type
-from services.intake.attachments.file_name import disposition, given_name, safe_name
+from services.intake.attachments.file_name import given_name, safe_name
 from services.intake.attachments.keeper import Keeper, Upload
 from services.intake.attachments.reader import Found, Reader
+from services.intake.attachments.sending import Sending
 from services.intake.desk import NOT_INVOLVED, Result
 from services.intake.edge import Caller, Edge, Http, awaits
 from services.intake.my_number import has_my_number
@@ -29,17 +28,12 @@ PATIENCE = 30.0
 """Seconds that a sender may send nothing in the middle of a file."""
 
 AT_ONCE = 8
-"""Files that one agency may be sending at the same time."""
+"""Files that one agency may be sending at the same time, and as many that it may be reading. As many
+again that are refused may be coming to their end."""
 
 _DRAINED = LARGEST_ATTACHMENT + 4 * 1024 * 1024
 """Bytes of a body that are read although it is refused: many clients hear no answer before they have
 sent everything. Whoever sends more is cut off."""
-
-_HEADERS = {
-    "Cache-Control": "no-store",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": "sandbox; default-src 'none'",
-}
 
 
 class CutOff(Exception):
@@ -51,7 +45,9 @@ class Attachments:
         self._edge = edge
         self._keeper = keeper
         self._reader = reader
-        self._sending: Counter[str] = Counter()
+        self._coming = AtOnce(AT_ONCE)
+        self._refused = AtOnce(AT_ONCE)
+        self._going = AtOnce(AT_ONCE)
 
     def handlers(self) -> list[HTTPRouteHandler]:
         return [
@@ -66,9 +62,11 @@ class Attachments:
     async def _add(self, request: Http, caller: Caller) -> Response[bytes]:
         body = _Body(request)
         try:
-            with self._one_more(caller.agency) as allowed:
+            with self._coming.one_more(caller.agency) as allowed:
                 result = await self._taken(request, caller, body, allowed)
-                await body.drain()
+            with self._refused.one_more(caller.agency) as allowed:
+                if allowed:
+                    await body.drain()
         except CutOff:
             cut = "本文が途中で切れました / the body broke off before its end"
             result = invalid("", cut)
@@ -104,23 +102,21 @@ class Attachments:
         upload = Upload(caller.agency, key, ref, declared, name, wait, body.chunks())
         return await self._keeper.add(upload)
 
-    @contextmanager
-    def _one_more(self, agency: str) -> Iterator[bool]:
-        """Whether the agency may send another file now."""
-        self._sending[agency] += 1
-        try:
-            yield self._sending[agency] <= AT_ONCE
-        finally:
-            self._sending[agency] -= 1
-
     async def _read(self, request: Http, caller: Caller) -> Response[bytes]:
         try:
             attachment = UUID(request.path_params["ref"])
         except ValueError:
             return responses.refused(NOT_INVOLVED)
-        found = await self._reader.find(caller.agency, attachment)
+        if not self._going.begin(caller.agency):
+            return responses.refused(Refusal(ProblemCode.RATE_LIMITED), retry_after="1")
+        over, found = partial(self._going.end, caller.agency), None
+        try:
+            found = await self._reader.find(caller.agency, attachment)
+        finally:
+            if not isinstance(found, Found):
+                over()
         if isinstance(found, Found):
-            return _File(found)
+            return Sending(found, over)
         response = responses.refused(found)
         if found.code is ProblemCode.NOT_SCANNED_YET:
             response.headers["Retry-After"] = "5"
@@ -163,25 +159,6 @@ class _Body:
             async for _ in self.chunks():
                 if self._came > _DRAINED:
                     return
-
-
-class _File(Response[bytes]):
-    def __init__(self, found: Found) -> None:
-        headers = {
-            **_HEADERS,
-            "Content-Length": str(found.size),
-            "Content-Disposition": disposition(found.name),
-        }
-        super().__init__(b"", status_code=200, media_type=found.media_type.value, headers=headers)
-        self._chunks = found.chunks
-
-    def to_asgi_response(self, *_: Any, **__: Any) -> ASGIResponse:
-        return ASGIStreamingResponse(
-            iterator=self._chunks,
-            media_type=self.media_type,
-            headers={str(name): value for name, value in self.headers.items()},
-            status_code=200,
-        )
 
 
 def _key(request: Http) -> str:
