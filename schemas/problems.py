@@ -15,6 +15,7 @@ class ProblemCode(StrEnum):
     NOT_INVOLVED = "not_involved"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
     UNKNOWN_AGENCY = "unknown_agency"
     ADDRESS_UNREADABLE = "address_unreadable"
     OUT_OF_WARD = "out_of_ward"
@@ -28,12 +29,14 @@ class ProblemCode(StrEnum):
     NOT_AWAITING_RULING = "not_awaiting_ruling"
     NOT_ACKNOWLEDGED = "not_acknowledged"
     ESCALATION_OPEN = "escalation_open"
+    VERSION_CHANGED = "version_changed"
     NOT_SCANNED_YET = "not_scanned_yet"
     ATTACHMENT_INFECTED = "attachment_infected"
     ATTACHMENT_UNSCANNABLE = "attachment_unscannable"
     ATTACHMENT_ERASED = "attachment_erased"
     ATTACHMENT_DAMAGED = "attachment_damaged"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNSUPPORTED_FORMAT = "unsupported_format"
     TOO_LARGE = "too_large"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"
@@ -72,6 +75,10 @@ MEANINGS: dict[ProblemCode, Meaning] = {
     ProblemCode.METHOD_NOT_ALLOWED: Meaning(
         405, "この場所ではその操作はできません。/docs をご覧ください。",
         "That method is not offered here. See /docs.",
+    ),
+    ProblemCode.NOT_ACCEPTABLE: Meaning(
+        406, "その形式では答えられません。Accept を直してください。",
+        "There is no answer in that format. Correct Accept.",
     ),
     ProblemCode.UNKNOWN_AGENCY: Meaning(
         422, "宛先の機関が名簿にありません。/v1/directory で確かめてください。",
@@ -124,6 +131,11 @@ MEANINGS: dict[ProblemCode, Meaning] = {
         409, "解決していない上申があります。基幹相談支援センターの解決を待ってください。",
         "An escalation is not resolved yet. Await the core centre's resolution.",
     ),
+    ProblemCode.VERSION_CHANGED: Meaning(
+        412, "If-Match の版はもう今の版ではありません。読み直して、今の版で送ってください。",
+        "It has changed since the version in If-Match. Read it again and send with the version it "
+        "has now.",
+    ),
     ProblemCode.NOT_SCANNED_YET: Meaning(
         409, "この添付はウイルス検査がまだです。Retry-After の秒数を待って読み直してください。",
         "This attachment is not scanned yet. Wait the seconds in Retry-After, then read it again.",
@@ -150,6 +162,10 @@ MEANINGS: dict[ProblemCode, Meaning] = {
         "中身どおりの Content-Type で送ってください。",
         "This file is not accepted. Send PDF, PNG, JPEG, TIFF, HEIC, GIF or WebP, with the "
         "Content-Type of what it really is.",
+    ),
+    ProblemCode.UNSUPPORTED_FORMAT: Meaning(
+        415, "この窓口では読めない形式です。Content-Type と本文の形式を確かめてください。",
+        "That format is not read here. Check the Content-Type and what the body is written in.",
     ),
     ProblemCode.TOO_LARGE: Meaning(
         413, "本文が大きすぎます（上限 1 MiB、添付は 20 MiB）。",

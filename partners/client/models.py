@@ -353,6 +353,8 @@ class ProblemCode(StrEnum):
     See /docs.
     - `method_not_allowed` (405): この場所ではその操作はできません。/docs をご覧ください。 /
     That method is not offered here. See /docs.
+    - `not_acceptable` (406): その形式では答えられません。Accept を直してください。 / There is
+    no answer in that format. Correct Accept.
     - `unknown_agency` (422): 宛先の機関が名簿にありません。/v1/directory で確かめてください。
     / The agency named is not in the directory. See /v1/directory.
     - `address_unreadable` (422): 住所が読み取れません。町名・丁目・番・号を確かめてください。
@@ -380,6 +382,9 @@ class ProblemCode(StrEnum):
     Nobody has acknowledged this escalation yet. Acknowledge it first.
     - `escalation_open` (409): 解決していない上申があります。基幹相談支援センターの解決を待って
     ください。 / An escalation is not resolved yet. Await the core centre's resolution.
+    - `version_changed` (412): If-Match の版はもう今の版ではありません。読み直して、今の版で送っ
+    てください。 / It has changed since the version in If-Match. Read it again and send with
+    the version it has now.
     - `not_scanned_yet` (409): この添付はウイルス検査がまだです。Retry-After の秒数を待って読み
     直してください。 / This attachment is not scanned yet. Wait the seconds in Retry-After,
     then read it again.
@@ -398,6 +403,9 @@ class ProblemCode(StrEnum):
     HEIC・GIF・WebP）を、中身どおりの Content-Type で送ってください。 / This file is not
     accepted. Send PDF, PNG, JPEG, TIFF, HEIC, GIF or WebP, with the Content-Type of what it
     really is.
+    - `unsupported_format` (415): この窓口では読めない形式です。Content-Type と本文の形式を確か
+    めてください。 / That format is not read here. Check the Content-Type and what the body is
+    written in.
     - `too_large` (413): 本文が大きすぎます（上限 1 MiB、添付は 20 MiB）。 / The body is too
     large (limit 1 MiB, for an attachment 20 MiB).
     - `rate_limited` (429): 要求が多すぎます。Retry-After の秒数を待って送り直してください。 /
@@ -414,6 +422,7 @@ class ProblemCode(StrEnum):
     NOT_INVOLVED = "not_involved"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
     UNKNOWN_AGENCY = "unknown_agency"
     ADDRESS_UNREADABLE = "address_unreadable"
     OUT_OF_WARD = "out_of_ward"
@@ -427,12 +436,14 @@ class ProblemCode(StrEnum):
     NOT_AWAITING_RULING = "not_awaiting_ruling"
     NOT_ACKNOWLEDGED = "not_acknowledged"
     ESCALATION_OPEN = "escalation_open"
+    VERSION_CHANGED = "version_changed"
     NOT_SCANNED_YET = "not_scanned_yet"
     ATTACHMENT_INFECTED = "attachment_infected"
     ATTACHMENT_UNSCANNABLE = "attachment_unscannable"
     ATTACHMENT_ERASED = "attachment_erased"
     ATTACHMENT_DAMAGED = "attachment_damaged"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNSUPPORTED_FORMAT = "unsupported_format"
     TOO_LARGE = "too_large"
     RATE_LIMITED = "rate_limited"
     UNAVAILABLE = "unavailable"

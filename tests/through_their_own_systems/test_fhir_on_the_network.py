@@ -210,7 +210,8 @@ def test_an_answer_to_another_version_is_not_taken(network: RunningNetwork) -> N
     sender.notes(response.headers["location"].rpartition("/")[2])
     wanted = {**offer, "status": "accepted"}
     stale = put(hub, wanted, **{"If-Match": f'W/"{offer["meta"]["versionId"]}"'})
-    assert stale.status_code == 412
+    assert (stale.status_code, code(stale)) == (412, "version_changed")
+    assert issue(stale)["code"] == "conflict"
     now = hub.http.get(f"/fhir/Task/{offer['id']}")
     assert now.json()["status"] == "requested"
     assert put(hub, wanted, **{"If-Match": now.headers["etag"]}).status_code == 200
@@ -285,6 +286,8 @@ def test_only_json_is_spoken(network: RunningNetwork, headers: Json, status: int
     assert response.status_code == status
     if status != 201:
         assert issue(response)["code"] == "not-supported"
+        assert code(response) == {415: "unsupported_format", 406: "not_acceptable"}[status]
+        assert "ファイル" not in response.text
 
 
 def test_every_refusal_is_an_operation_outcome(network: RunningNetwork) -> None:

@@ -36,7 +36,7 @@ _NO_IDENTIFIER = invalid(
     "Idempotency-Key is needed, or an identifier of the Bundle or the ServiceRequest",
 )
 _STALE = Refusal(
-    ProblemCode.ALREADY_ANSWERED,
+    ProblemCode.VERSION_CHANGED,
     (
         FieldProblem(
             "Task.meta.versionId", "If-Match の版ではありません / not the version in If-Match"
@@ -153,7 +153,7 @@ class Fhir:
             # What a PUT asks for is already so (RFC 9110, 9.2.2): nothing happens again.
             return await self._told(caller, now)
         if not already and stale(request, now):
-            return refused(_STALE, 412)
+            return refused(_STALE)
         answer = replace(posted, raw=asked.slip.raw())
         given = self._decided(
             await self._desk.act(asked.call, task_id, answer), asked.slip.expression

@@ -26,17 +26,17 @@ def resource_response(
     return responses.json_response(to_json(resource), status, FHIR_JSON, {**tag, **(headers or {})})
 
 
-def refused(refusal: Refusal, status: int | None = None) -> Response[bytes]:
-    return told_in_fhir(responses.refused(refusal), status)
+def refused(refusal: Refusal) -> Response[bytes]:
+    return told_in_fhir(responses.refused(refusal))
 
 
-def told_in_fhir(response: Response[bytes], status: int | None = None) -> Response[bytes]:
+def told_in_fhir(response: Response[bytes]) -> Response[bytes]:
     """A problem document of the edge as OperationOutcome; any other answer as it is."""
     if response.media_type != responses.PROBLEM:
         return response
     refusal = in_fhir(from_json(response.content), lambda where: where)
     headers = {name: str(response.headers[name]) for name in response.headers}
-    return resource_response(outcome(refusal), status or response.status_code or 500, headers)
+    return resource_response(outcome(refusal), refusal.status, headers)
 
 
 def unacceptable(request: Http) -> Response[bytes] | None:
@@ -47,12 +47,13 @@ def unacceptable(request: Http) -> Response[bytes] | None:
         version = more.partition("fhirVersion=")[2].partition(";")[0].strip(' "')
         if kind.strip().lower() not in _OURS or (version and version not in _VERSIONS):
             detail = f"{FHIR_JSON}（FHIR R4）で送ってください。XML は使えません / send FHIR R4 as JSON, not XML"
-            return refused(_media(detail))
+            return refused(_because(ProblemCode.UNSUPPORTED_FORMAT, detail))
     wanted = request.headers.get("accept", "*/*").split(",")
     kinds = {part.partition(";")[0].strip().lower() for part in wanted}
     form = request.query_params.get("_format", FHIR_JSON).replace(" ", "+")
     if kinds.isdisjoint(_ACCEPTED) or form not in _FORMATS:
-        return refused(_media(f"{FHIR_JSON} でだけ答えます / answers come as JSON only"), 406)
+        detail = f"{FHIR_JSON} でだけ答えます / answers come as JSON only"
+        return refused(_because(ProblemCode.NOT_ACCEPTABLE, detail))
     return None
 
 
@@ -65,5 +66,5 @@ def stale(request: Http, resource: JsonObject) -> bool:
     return resource["meta"]["versionId"] not in tags
 
 
-def _media(detail: str) -> Refusal:
-    return Refusal(ProblemCode.UNSUPPORTED_MEDIA_TYPE, (FieldProblem("", detail),))
+def _because(code: ProblemCode, detail: str) -> Refusal:
+    return Refusal(code, (FieldProblem("", detail),))

@@ -14,10 +14,13 @@ from services.intake.openapi_parts import (
 )
 
 _P = ProblemCode
-_ALWAYS = (_P.UNAUTHENTICATED, _P.INSUFFICIENT_SCOPE, _P.RATE_LIMITED, _P.INTERNAL, _P.UNAVAILABLE)
+_ALWAYS = (
+    _P.UNAUTHENTICATED, _P.INSUFFICIENT_SCOPE, _P.NOT_ACCEPTABLE, _P.RATE_LIMITED, _P.INTERNAL,
+    _P.UNAVAILABLE,
+)  # fmt: skip
 _SENT = (
     _P.INVALID_REQUEST, _P.MY_NUMBER_REFUSED, _P.IDEMPOTENCY_KEY_REUSED, _P.TOO_LARGE,
-    _P.UNSUPPORTED_MEDIA_TYPE, _P.NOT_INVOLVED,
+    _P.UNSUPPORTED_FORMAT, _P.NOT_INVOLVED,
 )  # fmt: skip
 _REFERRAL = path_parameter("ref", "依頼の ID / id of the referral", {"type": "string"})
 _TASK = path_parameter("ref", "依頼または打診の ID / id of a referral or a hand-off", UUID_SCHEMA)
@@ -81,8 +84,9 @@ def fhir_operations() -> Iterator[tuple[str, str, JsonObject]]:
         "responses": {
             **_answer("200", "成功 / OK"),
             **_answer("202", "受け付けた。決定はこれから / Taken, not decided yet", _PENDING),
-            **_answer("412", "版が違う / another version"),
-            **_refusals((*_SENT, _P.ALREADY_ANSWERED, _P.NOT_OFFERED, _P.NOT_CUSTODIAN)),
+            **_refusals(
+                (*_SENT, _P.ALREADY_ANSWERED, _P.NOT_OFFERED, _P.NOT_CUSTODIAN, _P.VERSION_CHANGED)
+            ),
         },
     }  # fmt: skip
     yield "/fhir/metadata", "get", {
