@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
-.PHONY: help demo up test torture simulate bench bench-clocks bench-delivery bench-fairness schemas lock
+.PHONY: help demo up test torture simulate bench bench-clocks bench-delivery bench-fairness \
+    bench-streams bench-catch-up bench-outside schemas lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +48,15 @@ bench-fairness: $(READY) ## measure what others notice while one partner floods 
 
 bench-delivery: $(READY) ## measure how soon events reach agencies' systems, 5 of 20 of them bad
 	$(BIN)/python -m benchmarks.delivery
+
+bench-streams: $(READY) ## measure an inbox's stream alone and among 1,000 open ones
+	$(BIN)/python -m benchmarks.streams
+
+bench-catch-up: $(READY) ## measure how an agency that was away gets 100,000 events, each way
+	$(BIN)/python -m benchmarks.catch_up
+
+bench-outside: $(READY) ## measure the door by wrk, where that is installed
+	$(BIN)/python -m benchmarks.outside
 
 schemas: $(READY) ## write schemas/published/ anew from the types
 	$(BIN)/python -m services.publish

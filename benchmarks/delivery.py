@@ -11,58 +11,37 @@ import argparse
 import asyncio
 import base64
 import json
-import os
-import random
 import secrets
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from benchmarks.journal import Journal, feed, fill
 from benchmarks.load import percentiles
+from benchmarks.processes import a_service, load_average, processor_time, stop
+from benchmarks.wards import a_ward_with
 from runtime.broker import Bus, ensure_stream, journals_stream
 from runtime.clock import SystemClock
 from runtime.credentials import Credentials, Kind
-from runtime.database import open_database, reading, writing
-from runtime.journal import MESSAGE_ID
+from runtime.database import open_database, reading
 from runtime.migrations import upgrade
-from runtime.reading import Entry
 from runtime.sealed_credentials import CredentialSeal
 from runtime.settings import Settings
-from schemas import events as e
 from schemas import subjects
-from schemas.journal import JournalEntry
 from services.delivery import tables as t
-from services.delivery.inbox import Inboxes
-from services.delivery.queue import Queue
 from tests.databases import migrations
 from tests.nats import a_nats_server
-from wards.load import bundled_ward, load_ward
-from wards.model import Ward
+from wards.load import load_ward
 
 HEALTHY, HANGING, REFUSING = 15, 3, 2
 NAMES = [f"bench-{n:02d}" for n in range(HEALTHY + HANGING + REFUSING)]
-_AGENCY = """
-[[agencies]]
-id = "{id}"
-kind = "provider"
-name = "計測 {id}"
-name_en = "Bench {id}"
-sample = true
-valid_from = 2019-04-01
-delivery = {{ way = "webhook", url = "{url}" }}
-[agencies.hours]
-week = [{{ days = ["mon"], open = "10:00", close = "17:30" }}]
-holidays = false
-"""
 
 
 class Endpoints:
@@ -95,104 +74,22 @@ class Endpoints:
 
 def a_ward(folder: Path, endpoints: Endpoints) -> Path:
     ports = [endpoints.takes] * HEALTHY + [endpoints.hangs] * HANGING + [1] * REFUSING
-    agencies = "".join(
-        _AGENCY.format(id=name, url=f"http://127.0.0.1:{port}/{name}")
-        for name, port in zip(NAMES, ports, strict=True)
-    )
-    # Before the districts, which are tables of their own.
-    text = bundled_ward().read_text("utf-8")
-    path = folder / "bench.toml"
-    path.write_text(text + agencies, "utf-8")
-    return path
+    urls = {
+        name: f"http://127.0.0.1:{port}/{name}" for name, port in zip(NAMES, ports, strict=True)
+    }
+    return a_ward_with(folder, urls)
 
 
-def give_secrets(settings: Settings, engine: Engine) -> None:
+def give_secrets(settings: Settings, engine: Engine, agencies: Iterable[str]) -> None:
     seal = CredentialSeal(settings.keys / "delivery.key")
     credentials = Credentials(engine, t.credentials, SystemClock())
-    for name in NAMES:
+    for name in agencies:
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         credentials.issue(
             name,
             Kind.WEBHOOK_SECRET,
             seal.seal(name, Kind.WEBHOOK_SECRET, secret.encode()),
         )
-
-
-class Journal:
-    """What the referral service would decide."""
-
-    def __init__(self, ward: Ward) -> None:
-        self._ward = ward
-        self._number = 0
-
-    def referral(self, concerns: Sequence[str], events: int = 3) -> Iterator[JournalEntry]:
-        referral = uuid4()
-        for version in range(1, events + 1):
-            self._number += 1
-            yield JournalEntry(
-                ward=self._ward.code,
-                producer="referral",
-                number=self._number,
-                id=uuid4(),
-                referral=referral,
-                version=version,
-                occurred_at=datetime.now(UTC),
-                actor="anshin-motofuji",
-                command=uuid4(),
-                concerns=tuple(sorted(concerns)),
-                event=e.NoteAdded(note=uuid4(), by="anshin-motofuji"),
-            )
-
-
-def at_the_service(settings: Settings) -> subprocess.Popen[bytes]:
-    log = (settings.home / "delivery.log").open("ab")
-    return subprocess.Popen(
-        [sys.executable, "-m", "services.cli", "serve", "delivery"],
-        env={**os.environ, **settings.environment()},
-        stderr=log,
-    )
-
-
-async def feed(bus: Bus, journal: Journal, rate: float, seconds: float) -> None:
-    """So many referrals a second, each for two agencies."""
-    ward = journal._ward.code
-    chance = random.Random(1)
-    began = time.perf_counter()
-    for n in range(round(rate * seconds)):
-        await asyncio.sleep(max(0.0, began + n / rate - time.perf_counter()))
-        entries = journal.referral(chance.sample(NAMES, 2))
-        await asyncio.gather(
-            *(
-                bus.publish(
-                    subjects.journal(ward, "referral", entry.event.type),
-                    entry.to_json(),
-                    {MESSAGE_ID: str(entry.id)},
-                )
-                for entry in entries
-            )
-        )
-
-
-def fill(engine: Engine, ward: Ward, journal: Journal, agency: str, events: int) -> None:
-    """What waits for an agency that was away: rows as the service itself writes them."""
-    queue = Queue(engine, lambda _: None, ward, SystemClock())
-    inboxes = Inboxes(engine)
-    for begin in range(0, events, 500):
-        count = min(500, events - begin)
-        entries = [entry for _ in range(count // 5) for entry in journal.referral((agency,), 5)]
-        read = [
-            Entry(entry.producer, entry.number, json.loads(body), body)
-            for entry in entries
-            for body in [entry.to_json()]
-        ]
-        with writing(engine) as connection:
-            queue.take_in(connection, inboxes.take_in(connection, read))
-
-
-def processor_time(pid: int) -> float:
-    """Seconds that a process has had."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def waiting(engine: Engine) -> int:
@@ -212,16 +109,16 @@ async def measured(arguments: argparse.Namespace, folder: Path, endpoints: Endpo
         )
         engine = open_database(settings.database_url("delivery"))
         upgrade(engine, migrations("delivery"))
-        give_secrets(settings, engine)
+        give_secrets(settings, engine, NAMES)
         journal = Journal(ward)
-        service = at_the_service(settings)
+        service = a_service(settings, "delivery")
         bus = Bus(settings, "referral")
         await bus.connect()
         await ensure_stream(
             bus.js, journals_stream(subjects.JOURNALS_STREAM, subjects.all_journals(), 1)
         )
         try:
-            await feed(bus, journal, 5, 2)
+            await feed(bus, journal, NAMES, 5, 2)
             while not endpoints.came():  # until it is up
                 await asyncio.sleep(0.2)
             await drained(engine, endpoints)
@@ -230,7 +127,7 @@ async def measured(arguments: argparse.Namespace, folder: Path, endpoints: Endpo
                 (f"{arguments.rate} referrals/s", float(arguments.rate), arguments.seconds),
             ):
                 before = processor_time(service.pid)
-                await feed(bus, journal, rate, seconds)
+                await feed(bus, journal, NAMES, rate, seconds)
                 late = await drained(engine, endpoints)
                 spent = processor_time(service.pid) - before
                 print(
@@ -240,20 +137,18 @@ async def measured(arguments: argparse.Namespace, folder: Path, endpoints: Endpo
                     flush=True,
                 )
         finally:
-            service.terminate()
-            service.wait()
+            stop(service)
             await bus.close()
-        fill(engine, ward, journal, NAMES[0], arguments.events)
+        fill(engine, journal, NAMES[:1], arguments.events)
         began = time.perf_counter()
-        service = at_the_service(settings)
+        service = a_service(settings, "delivery")
         try:
             came = 0
             while came < arguments.events:
                 await asyncio.sleep(0.2)
                 came += len(endpoints.came())
         finally:
-            service.terminate()
-            service.wait()
+            stop(service)
         took = time.perf_counter() - began
         print(f"catch-up by webhook: {came} events in {took:.1f} s, {came / took:.0f}/s")
         engine.dispose()
@@ -277,6 +172,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="for each measurement")
     parser.add_argument("--events", type=int, default=100_000, help="that an agency missed")
     arguments = parser.parse_args()
+    print(f"load average at the start: {load_average()}", flush=True)
     endpoints = Endpoints()
     try:
         with tempfile.TemporaryDirectory() as folder:

@@ -18,12 +18,19 @@ class Connection:
 
     async def post(self, path: str, body: bytes, headers: str) -> tuple[int, bytes, float]:
         """Status, body and seconds."""
-        began = time.perf_counter()
-        self._writer.write(
+        return await self._ask(
             f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
             f"Content-Type: application/json\r\n{headers}\r\n".encode()
             + body
         )
+
+    async def get(self, path: str, headers: str) -> tuple[int, bytes, float]:
+        """The same."""
+        return await self._ask(f"GET {path} HTTP/1.1\r\nHost: x\r\n{headers}\r\n".encode())
+
+    async def _ask(self, request: bytes) -> tuple[int, bytes, float]:
+        began = time.perf_counter()
+        self._writer.write(request)
         head = await self._reader.readuntil(b"\r\n\r\n")
         status = int(head[9:12])
         at = head.lower().index(b"content-length:") + 15
