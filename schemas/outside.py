@@ -25,7 +25,9 @@ def local_day(moment: datetime) -> date:
 
 def cloud_event(entry: AnyEntry) -> JsonObject:
     """``type`` tsunagu.<event>.v1, ``source`` the ward, ``subject`` the referral (or the agency whose
-    deliveries it is about), ``data`` the event with its version and actor."""
+    deliveries it is about), ``data`` the event with its version and actor, and of its fields those that it
+    was recorded with: what a later release adds is not said of events before it, or their hashes, which
+    agencies keep, would be others."""
     about = entry.referral if entry.referral is not None else entry.event.agency
     place: JsonObject = {"version": entry.version} if entry.version is not None else {}
     return {
@@ -39,7 +41,8 @@ def cloud_event(entry: AnyEntry) -> JsonObject:
         "data": {
             **place,
             "actor": entry.actor,
-            **entry.event.model_dump(mode="json", exclude_none=True),
+            "type": entry.event.type,
+            **entry.event.model_dump(mode="json", exclude_none=True, exclude_unset=True),
         },
     }
 

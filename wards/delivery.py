@@ -10,7 +10,6 @@ from pydantic import AfterValidator, Field, PositiveInt
 from wards.frozen import Frozen, Words
 from wards.times import ClockTime
 
-
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _NAME = re.compile(r"(?=.{1,253}$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\Z")
 """Of a host, as DNS knows it (RFC 1035, 2.3.4)."""
