@@ -17,7 +17,7 @@ from runtime.settings import Settings
 from schemas import subjects
 from schemas.base import JsonObject, json_object
 from schemas.deliveries import Undelivered
-from services.delivery.carrier import Delivered, Failed, Outcome
+from services.delivery.carrier import Delivered, Failed, Outcome, told_status
 
 ANSWER_WITHIN = 10.0
 """Seconds that an agency's client has."""
@@ -76,5 +76,5 @@ def _outcome(answer: Msg) -> Outcome:
     )
     if status is None or status.startswith("2"):
         return Delivered()
-    told = int(status) if status.isdecimal() and len(status) == 3 else None
+    told = told_status(int(status)) if status.isdecimal() and len(status) == 3 else None
     return Failed(Undelivered.REFUSED, status=told)

@@ -34,6 +34,11 @@ class Failed:
 Outcome = Delivered | Failed
 
 
+def told_status(status: int) -> int | None:
+    """As it goes on record; none for one that HTTP does not know (RFC 9110, 15)."""
+    return status if 100 <= status <= 599 else None
+
+
 class Carrier(Protocol):
     async def carry(self, agency: str, event: JsonObject) -> Outcome:
         """Try once to bring the CloudEvent ``event``, which bears the agency's own number of it

@@ -14,6 +14,7 @@ import h11
 
 _READ = 4096  # bytes at a time, and of an answer's body in all before the connection is given up
 _HEAD = 16_384  # bytes; no honest server's status line and headers are longer
+_PROMISES = 8  # interim answers (1xx) to one post
 _FAREWELL = 1.0  # seconds that TLS may take to say goodbye
 
 
@@ -60,7 +61,7 @@ class Line:
 
     async def post(self, target: str, headers: list[tuple[str, str]], body: bytes) -> Answer:
         """Returns as soon as status and headers are there. Raises Broken."""
-        http, early = self._http, True
+        http, early, promises = self._http, True, _PROMISES
         said = http.send(h11.Request(method="POST", target=target, headers=headers))
         said = (said or b"") + (http.send(h11.Data(data=body)) or b"")
         http.send(h11.EndOfMessage())
@@ -78,8 +79,10 @@ class Line:
                     http.receive_data(read)
                 elif isinstance(event, h11.Response):
                     return Answer(event.status_code, _header(event, b"retry-after"))
-                elif not isinstance(event, h11.InformationalResponse):
+                elif not isinstance(event, h11.InformationalResponse) or not promises:
                     raise Broken(early=early)
+                else:
+                    promises -= 1
         except (h11.RemoteProtocolError, OSError) as fault:
             raise fault if isinstance(fault, Broken) else Broken(early=early) from None
 

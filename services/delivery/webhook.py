@@ -28,7 +28,7 @@ from runtime.watched_credentials import WatchedCredentials
 from schemas.base import JsonObject, json_object
 from schemas.deliveries import Undelivered
 from services.delivery.addresses import Destinations, ForbiddenAddress
-from services.delivery.carrier import Delivered, Failed, Outcome
+from services.delivery.carrier import Delivered, Failed, Outcome, told_status
 from services.delivery.line import Answer, Broken, Line
 from wards.delivery import ByWebhook
 from wards.model import Ward
@@ -260,7 +260,8 @@ def _outcome(answer: Answer) -> Outcome:
     if 300 <= status <= 399:
         return Failed(Undelivered.REDIRECTS, status)
     pause = _pause(answer.retry_after) if status in (429, 503) else None
-    return Failed(Undelivered.REFUSED, status, not_before=pause, for_good=status == _GONE)
+    told = told_status(status)
+    return Failed(Undelivered.REFUSED, told, not_before=pause, for_good=status == _GONE)
 
 
 def _pause(retry_after: str | None) -> timedelta | None:

@@ -171,6 +171,7 @@ def test_a_carrier_tells_one_failure_from_another(
                 ("200", Delivered()),
                 ("500", Failed(Undelivered.REFUSED, status=500)),
                 ("no", Failed(Undelivered.REFUSED)),
+                ("000", Failed(Undelivered.REFUSED)),
             ):
                 assert await carrier.carry(other, event) == outcome, answer
         # It has just gone, and nats-server may not know it yet.
