@@ -57,9 +57,7 @@ class Dispatcher:
             aside = await self._patiently(self._upkeep.set_aside)
             if aside:
                 log("deliveries_set_aside", deliveries=aside)
-            for agency in await self._patiently(self._notes.disabled):
-                if agency in self._lanes:
-                    self._lanes[agency].disabled = True
+            self._stand(await self._patiently(self._notes.disabled))
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._noter.run())
                 tasks.create_task(self._clean_up())
@@ -84,15 +82,13 @@ class Dispatcher:
         return None if lane is None else await lane.carry_again(number)
 
     async def _noted(self, noted: Noted) -> None:
-        for agency in noted.disabled:
-            log("endpoint_disabled", agency=agency)
-            self._lanes[agency].disabled = True
-        for agency in noted.enabled:
-            log("endpoint_enabled", agency=agency)
-            self._lanes[agency].disabled = False
-            self._lanes[agency].wake()
+        self._stand(noted.disabled)
         if noted.entries:
             await self._after(noted)
+
+    def _stand(self, disabled: set[str]) -> None:
+        for agency, lane in self._lanes.items():
+            lane.found(disabled=agency in disabled)
 
     async def _clean_up(self) -> None:
         while True:
@@ -107,6 +103,6 @@ class Dispatcher:
         while True:
             try:
                 return await asyncio.to_thread(work, *args)
-            except sa.exc.DBAPIError:
+            except sa.exc.SQLAlchemyError:
                 log("tending_deliveries_failed", fault=True)
                 await asyncio.sleep(1.0)

@@ -36,8 +36,6 @@ _BACK_AFTER = 60.0  # seconds without an arrival after which the next one means:
 
 
 class Lane:
-    """``disabled``: nothing but tests is sent."""
-
     def __init__(
         self,
         agency: str,
@@ -53,7 +51,7 @@ class Lane:
         self._notes = notes
         self._noter = noter
         self._clock = clock
-        self.disabled = False
+        self._disabled = False
         self._woken = asyncio.Event()
         self._freed = asyncio.Event()
         self._at_once = asyncio.Semaphore(AT_ONCE)
@@ -68,12 +66,21 @@ class Lane:
         """There may be something new; call it in the loop."""
         self._woken.set()
 
+    def found(self, *, disabled: bool) -> None:
+        """How the database has it: to whom is disabled nothing but tests is sent. Call it in the loop."""
+        if disabled is self._disabled:
+            return
+        self._disabled = disabled
+        log("endpoint_disabled" if disabled else "endpoint_enabled", agency=self._agency)
+        self._back = not disabled
+        self.wake()
+
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._woken.clear()
                 due = await self._look(tasks)
-                await asyncio.sleep(_PAUSE_AWAY if self._away or self.disabled else _PAUSE)
+                await asyncio.sleep(_PAUSE_AWAY if self._away or self._disabled else _PAUSE)
                 await self._rest(due)
 
     async def carry_again(self, number: int) -> Outcome | None:
@@ -92,6 +99,7 @@ class Lane:
                 outcome = await self._carried(event)
         finally:
             self._release(thread)
+            self._woken.set()
         if not isinstance(outcome, Failed):
             await asyncio.to_thread(self._notes.arrived_again, self._agency, number)
         self._learn(thread, outcome)
@@ -111,29 +119,33 @@ class Lane:
         anyway = self._away and only is Only.ALL
         # What was on its way when the look began is not known to it, even if it is done by the end.
         busy = frozenset(self._threads)
+        back, self._back = self._back, False
         try:
-            if self._back:
+            if back:
                 await asyncio.to_thread(self._notes.hurry, self._agency)
-                self._back = False
+                back = False
             look = await asyncio.to_thread(
-                self._queue.look, self._agency, most, frozenset(self._numbers), only
+                self._queue.look, self._agency, most, only, frozenset(self._numbers), busy
             )
-        except sa.exc.DBAPIError:
+        except sa.exc.SQLAlchemyError:
             log("looking_for_deliveries_failed", fault=True, agency=self._agency)
+            self._back = self._back or back
             return ticks + _GLANCE
         for thread, rows in groupby(sorted(look.rows, key=_order), key=lambda row: row.thread):
-            if thread not in busy and thread not in self._threads:
+            if thread not in self._threads:
                 taken = list(rows)
                 self._threads.add(thread)
                 self._numbers.update(row.number for row in taken)
                 tasks.create_task(self._carry(thread, taken, anyway=anyway))
         self._more = look.more
+        if look.more and look.rows:
+            self._woken.set()
         if look.next_at is None:
             return None
         return ticks + (look.next_at - look.now).total_seconds()
 
     def _which(self, room: int) -> tuple[Only, int]:
-        if self.disabled:
+        if self._disabled:
             return Only.TESTS, room
         if not self._away:
             return Only.ALL, room
@@ -185,7 +197,7 @@ class Lane:
         """What was taken before the agency was found to be away, or was disabled."""
         if row.test and not row.attempts:
             return False
-        return self.disabled or (self._away and not row.attempts)
+        return self._disabled or (self._away and row.first_tried_at is None)
 
     async def _carried(self, event: JsonObject) -> Outcome:
         try:

@@ -3,6 +3,7 @@
 Who dies between the receiver's answer and the note carries the event once more, under the same id.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,9 @@ _OF_THE_WAY = tuple(reason.value for reason in Undelivered if reason is not Unde
 """Reasons that say nothing of the single event: when another one arrives, they are over."""
 _BUSY = (429, 502, 503, 504)
 """Answers that are of the way too (RFC 9110; RFC 6585)."""
+_LEAST_TRIES = 6  # of what is given up, whatever clocks say
+_PAGE = 1000  # rows of one transaction
+_BREATH = 0.02  # seconds between two of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,11 @@ class Tried:
 
 @dataclass(slots=True)
 class Noted:
-    """What noting has changed. ``entries``: put on record; ``disabled``, ``enabled``: agencies."""
+    """What noting has changed. ``entries``: put on record. ``disabled``: the agencies to which nothing
+    is sent now, as the database has it, for what a transaction did can be lost on the way."""
 
     entries: list[Entry] = field(default_factory=list)
-    disabled: list[str] = field(default_factory=list)
-    enabled: list[str] = field(default_factory=list)
+    disabled: set[str] = field(default_factory=set)
 
 
 class Notes:
@@ -74,26 +78,38 @@ class Notes:
             now = self._clock.now()
             arrived = [one.row for one in tried if isinstance(one.outcome, Delivered)]
             self._arrived(connection, arrived, now)
-            disabled = self._disabled(connection)
+            noted.disabled = self._disabled(connection)
             for row in arrived:
-                if row.test and row.agency in disabled:
-                    disabled.remove(row.agency)
-                    self._enable(connection, row, now, noted, facts)
+                if row.test and row.agency in noted.disabled:
+                    noted.disabled.remove(row.agency)
+                    facts.append(self._enable(connection, row, now))
             for one in tried:
                 if isinstance(one.outcome, Failed):
-                    self._failed(connection, one.row, one.outcome, now, disabled, noted, facts)
+                    self._failed(connection, one.row, one.outcome, now, noted.disabled, facts)
             noted.entries = self._record.write(connection, facts)
         return noted
 
     def hurry(self, agency: str) -> None:
-        """Whoever is back gets at once what waits because it was away."""
+        """Whoever is back gets at once what waits because it was away; what it has asked to be given
+        time for, only then. A page at a time: others write too."""
+        while self._hurry(agency) == _PAGE:
+            time.sleep(_BREATH)
+
+    def _hurry(self, agency: str) -> int:
         d = t.deliveries
         with writing(self._engine) as connection:
             self._guard(connection)
             now = utc_text(self._clock.now())
             away = d.c.reason.in_(_OF_THE_WAY) | d.c.reason.is_(None) | d.c.status.in_(_BUSY)
-            late = sa.update(d).where(d.c.agency == agency, d.c.next_at > now, away)
-            connection.execute(late.values(next_at=now))
+            asked = d.c.not_before.is_not(None) & (d.c.not_before > now)
+            page = (
+                sa.select(d.c.number)
+                .where(d.c.agency == agency, d.c.next_at > now, away, ~asked)
+                .order_by(d.c.next_at, d.c.number)
+                .limit(_PAGE)
+            )
+            late = sa.update(d).where(d.c.agency == agency, d.c.number.in_(page))
+            return connection.execute(late.values(next_at=now)).rowcount
 
     def arrived_again(self, agency: str, number: int) -> None:
         """A dead letter that was carried once more, and arrived, is none any longer."""
@@ -104,7 +120,8 @@ class Notes:
             row = sa.update(d).where(
                 d.c.agency == agency, d.c.number == number, d.c.delivered_at.is_(None)
             )
-            connection.execute(row.values(next_at=None, given_up_at=None, delivered_at=now))
+            arrived = {"delivered_at": now, "next_at": None, "given_up_at": None}
+            connection.execute(row.values(**arrived, reason=None, status=None))
 
     @staticmethod
     def _disabled(connection: Connection) -> set[str]:
@@ -143,18 +160,19 @@ class Notes:
         stands = [{"agency": agency, "last_delivered_at": utc_text(now)} for agency in agencies]
         upsert(connection, t.endpoints, stands)
 
-    def _enable(
-        self, connection: Connection, test: Waiting, now: datetime, noted: Noted, facts: list[Fact]
-    ) -> None:
-        """What waits goes on, and has its three days anew."""
-        d, agency = t.deliveries, test.agency
-        upsert(connection, t.endpoints, [{"agency": agency, "disabled_at": None}])
-        waiting = sa.update(d).where(d.c.agency == agency, d.c.next_at.is_not(None))
-        fresh = {"next_at": utc_text(now), "attempts": 0, "first_tried_at": None}
-        connection.execute(waiting.values(**fresh))
+    def _enable(self, connection: Connection, test: Waiting, now: datetime) -> Fact:
+        """What was tried goes on, and has its three days anew; so does the dead letter that disabled
+        the endpoint, or what stands behind it would come before it. What was not tried needs nothing."""
+        d, p, agency = t.deliveries, t.endpoints, test.agency
+        since = sa.select(p.c.disabled_at).where(p.c.agency == agency).scalar_subquery()
+        tried = d.c.next_at.is_not(None) & sa.text(t.TRIED)
+        fresh = dict.fromkeys(("first_tried_at", "give_up_at", "not_before", "given_up_at"))
+        for which in (tried, d.c.given_up_at == since):
+            goes_on = sa.update(d).where(d.c.agency == agency, which)
+            connection.execute(goes_on.values(next_at=utc_text(now), attempts=0, **fresh))
+        upsert(connection, p, [{"agency": agency, "disabled_at": None}])
         enabled = EndpointEnabled(agency=agency, test=test.event["id"])
-        facts.append(Fact(enabled, concerns=self._concerned(agency)))
-        noted.enabled.append(agency)
+        return Fact(enabled, concerns=self._concerned(agency))
 
     def _failed(
         self,
@@ -163,24 +181,25 @@ class Notes:
         failed: Failed,
         now: datetime,
         disabled: set[str],
-        noted: Noted,
         facts: list[Fact],
     ) -> None:
         attempts = row.attempts + (not failed.soon)
         since = row.first_tried_at or now
+        give_up_at = self._give_up_at(row, now)
         values: dict[str, Any] = {
             "attempts": attempts,
             "first_tried_at": utc_text(since),
+            "give_up_at": utc_text(give_up_at),
             "next_at": utc_text(now + self._wait(row, failed, attempts)),
+            "not_before": utc_text(now + failed.not_before) if failed.not_before else None,
             "reason": failed.reason.value,
             "status": failed.status,
         }
-        over = failed.for_good or now - since >= self._give_up_after
+        over = failed.for_good or now >= give_up_at
         # One dead letter and one alert: what else was on its way waits with the rest.
         if over and row.agency not in disabled:
             values |= {"next_at": None, "given_up_at": utc_text(now)}
             disabled.add(row.agency)
-            noted.disabled.append(row.agency)
             facts.append(self._given_up(row, failed, max(attempts, 1), since))
             stand = {"agency": row.agency, "disabled_at": utc_text(now)}
             upsert(connection, t.endpoints, [stand])
@@ -190,6 +209,14 @@ class Notes:
             .where(d.c.agency == row.agency, d.c.number == row.number, d.c.next_at.is_not(None))
             .values(**values)
         )
+
+    def _give_up_at(self, row: Waiting, now: datetime) -> datetime:
+        """Time in which we carried nothing is not the receiver's: of two tries that lie far apart only
+        a part of what lies between them counts."""
+        if row.give_up_at is None:
+            return now + self._give_up_after
+        ours = now - row.due_at - self._give_up_after / _LEAST_TRIES
+        return min(row.give_up_at + max(ours, timedelta(0)), now + self._give_up_after)
 
     def _wait(self, row: Waiting, failed: Failed, attempts: int) -> timedelta:
         if failed.soon:

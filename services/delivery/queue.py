@@ -27,14 +27,17 @@ from wards.model import Ward
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An event on its way to an agency. ``event``: the CloudEvent, with the agency's number."""
+    """An event on its way to an agency. ``due_at``: when it was to be tried; ``give_up_at``: when it is
+    a dead letter, once it has failed; ``event``: the CloudEvent, with the agency's number."""
 
     agency: str
     number: int
     thread: str
     test: bool
     attempts: int
+    due_at: datetime
     first_tried_at: datetime | None
+    give_up_at: datetime | None
     event: JsonObject
 
 
@@ -49,7 +52,8 @@ class Look:
     more: bool
 
 
-_MOST = 500  # rows at once, however many of one referral wait
+_MOST = 500  # rows at once
+_OF_ONE = 20  # rows of one referral at once: one that is long leaves room for the others
 
 
 class Only(Enum):
@@ -106,16 +110,28 @@ class Queue:
 
     # -- what is due -----------------------------------------------------------------------------
 
-    def look(self, agency: str, most: int, besides: Collection[int], only: Only) -> Look:
-        """What is due of one agency now, besides the numbers that are on their way. A row behind one
-        of its referral that has to wait waits with it."""
+    def look(
+        self,
+        agency: str,
+        most: int,
+        only: Only,
+        besides: Collection[int] = (),
+        busy: Collection[str] = (),
+    ) -> Look:
+        """What is due of one agency now, besides the numbers and the referrals that are on their way.
+        A row behind one of its referral that has to wait waits with it."""
         d = t.deliveries
         wanted = most + len(besides)
         with reading(self._engine) as connection:
             now = self._clock.now()
             query = (
                 sa.select(d.c.number, d.c.thread)
-                .where(_waiting(agency), _WHICH[only], d.c.next_at <= utc_text(now))
+                .where(
+                    _waiting(agency),
+                    _WHICH[only],
+                    d.c.next_at <= utc_text(now),
+                    d.c.thread.not_in(busy),
+                )
                 .order_by(d.c.next_at, d.c.number)
                 .limit(wanted)
             )
@@ -164,8 +180,8 @@ class Queue:
         now: str,
     ) -> tuple[list[int], dict[str, str]]:
         """The numbers whose turn it is, and which referrals have to wait until when. Of a referral in
-        the page everything that waits is taken, from the first on: what stands behind may bear a later
-        time than what came after it."""
+        the page what waits is taken from the first on: what stands behind may bear a later time than
+        what came after it."""
         d = t.deliveries
         threads = {row.thread for row in page if row.number not in besides}
         if not threads:
@@ -181,15 +197,16 @@ class Queue:
         )
         blocked: dict[str, str] = {}
         numbers: list[int] = []
-        begun: set[str] = set()
+        taken: dict[str, int] = {}
         for row in connection.execute(query):
             if row.number in besides:
                 continue
-            if row.thread not in begun:
-                begun.add(row.thread)
+            if row.thread not in taken:
+                taken[row.thread] = 0
                 if row.next_at > now:
                     blocked[row.thread] = row.next_at
-            if row.thread not in blocked:
+            if row.thread not in blocked and taken[row.thread] < _OF_ONE:
+                taken[row.thread] += 1
                 numbers.append(row.number)
         return numbers[:_MOST], blocked
 
@@ -219,7 +236,14 @@ class Queue:
         d = t.deliveries
         query = (
             sa.select(
-                d.c.number, d.c.thread, d.c.test, d.c.attempts, d.c.first_tried_at, t.events.c.body
+                d.c.number,
+                d.c.thread,
+                d.c.test,
+                d.c.attempts,
+                d.c.next_at,
+                d.c.first_tried_at,
+                d.c.give_up_at,
+                t.events.c.body,
             )
             .join_from(d, t.events, d.c.event == t.events.c.id)
             .where(d.c.agency == agency, d.c.number.in_(numbers))
@@ -232,13 +256,17 @@ class Queue:
                 thread=row.thread,
                 test=row.test,
                 attempts=row.attempts,
-                first_tried_at=(
-                    datetime.fromisoformat(row.first_tried_at) if row.first_tried_at else None
-                ),
+                due_at=datetime.fromisoformat(row.next_at),
+                first_tried_at=_moment(row.first_tried_at),
+                give_up_at=_moment(row.give_up_at),
                 event=numbered(cloud_event(read_entry(row.body)), row.number),
             )
             for row in connection.execute(query)
         ]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _waiting(agency: str) -> sa.ColumnElement[bool]:
