@@ -104,7 +104,7 @@ def test_what_intake_serves_and_what_is_documented_are_the_same() -> None:
             *api.handlers(),
             *Checking(edge, nothing).handlers(),
             *Fhir(edge, nothing, nothing, nothing, nothing).handlers(),
-            *Attachments(edge, nothing).handlers(),
+            *Attachments(edge, nothing, nothing).handlers(),
         )
         for path in handler.paths
         for method in handler.http_methods
@@ -119,7 +119,7 @@ def test_each_call_names_the_scope_that_it_needs() -> None:
     counter = Counter(nothing, nothing, nothing, nothing)
     Api(edge, counter, nothing, nothing, openapi=b"", docs=b"").handlers()
     Checking(edge, nothing).handlers()
-    Attachments(edge, nothing).handlers()
+    Attachments(edge, nothing, nothing).handlers()
     told = {}
     for name, operation in OPERATIONS.items():
         if operation.get("security") == []:
