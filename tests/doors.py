@@ -41,6 +41,7 @@ def a_door(
     engine: sa.Engine | None = None,
     proxies: str = "",
     token_key: bytes = bytes(32),
+    issuers: tuple[str, ...] = (ISSUER,),
 ) -> TestDoor:
     """``keys``: API keys by agency. ``engine``: shared with another door, as intakes share theirs."""
     if engine is None:
@@ -57,6 +58,6 @@ def a_door(
     callers = Callers(ward, watched, tokens, Certificates(networks(proxies)), clock)
     turns = Turns(ward.limits, clock)
     endpoint = TokenEndpoint(
-        engine, watched, callers, tokens, turns, Metrics(), clock, (ISSUER,)
+        engine, watched, callers, tokens, turns, Metrics(), clock, issuers
     )  # fmt: skip
     return TestDoor(credentials, watched, callers, endpoint)

@@ -4,6 +4,7 @@ nobody off. Intake believes this host when it says with whose certificate somebo
 import base64
 import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,7 +24,7 @@ from services import credentials
 from services.cli import app
 from services.intake.access.parts import addresses
 from tests.builders import BUNKYO
-from tests.network import RunningNetwork, running_network
+from tests.network import RunningNetwork, eventually, running_network
 from tests.partners import Partner, a_referral
 from tests.through_their_own_systems.document import blocks
 from tests.through_their_own_systems.signing import (
@@ -293,3 +294,17 @@ def test_whoever_watches_the_network_sees_how_old_what_is_known_of_credentials_i
     page = httpx.get(f"{guarded.url}/metrics").text
     (line,) = [one for one in page.splitlines() if one.startswith("tsunagu_credentials_age")]
     assert 0 <= float(line.split()[1]) < A_SECOND
+
+
+def test_a_network_that_cannot_read_its_credentials_says_that_it_is_not_ready(
+    guarded: RunningNetwork,
+) -> None:
+    def obstacle() -> str | None:
+        return httpx.get(f"{guarded.url}/readyz", timeout=10).headers.get("tsunagu-obstacle")
+
+    with contextlib.closing(sqlite3.connect(guarded.home / "data" / "keys.db")) as outside:
+        outside.execute("ALTER TABLE credentials_revision RENAME TO elsewhere")
+        eventually(lambda: obstacle() == "credentials", 20, "not ready")
+        assert guarded.partner(HUB).get("/v1/directory").status == 200, "who was known stays in"
+        outside.execute("ALTER TABLE elsewhere RENAME TO credentials_revision")
+    eventually(lambda: obstacle() is None, 20, "ready again")

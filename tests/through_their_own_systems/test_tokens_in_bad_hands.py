@@ -417,6 +417,13 @@ def test_a_token_that_somebody_else_signed_is_nothing_though_it_says_all_that_is
         assert desk.me(forged).status_code == 401, forged
 
 
+def test_a_network_that_has_no_name_of_its_own_gives_no_token(clock: ManualClock) -> None:
+    desk = Desk(a_door(BUNKYO, clock, issuers=()), clock)
+    desk.registers(HUB, a_key())
+    for audience in (ENDPOINT, ISSUER, "", "/oauth2/token", "http://127.0.0.1:8700"):
+        assert desk.asks(desk.sign(aud=audience)).status_code == 401
+
+
 UNFIT: dict[str, bytes] = {
     "a short RSA key": pem_of(a_key("RSA-1024")),
     "a short RSA key as a JWK": jwk_of(a_key("RSA-1024")),
