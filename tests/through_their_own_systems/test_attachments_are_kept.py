@@ -9,6 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from nats.js.api import ObjectInfo
+from nats.js.errors import NotFoundError
+from nats.js.object_store import ObjectStore
 
 from runtime.broker import ensure_stream, objects_stream
 from runtime.settings import Settings
@@ -161,6 +164,59 @@ def test_chunks_that_a_killed_process_left_in_the_broker_go_and_whole_files_stay
                 assert not info.state.subjects
             assert await store.sweep() == 0
             assert await read(store, whole) == b"whole" * 100_000
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("hears_of", [0, 1])
+def test_no_file_goes_because_the_broker_did_not_tell_of_it(
+    server: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hears_of: int
+) -> None:
+    """The list of what is there comes short, or empty: a consumer that was lost in between."""
+    lists = ObjectStore.list
+
+    async def short(bucket: ObjectStore, ignore_deletes: bool = False) -> list[ObjectInfo]:
+        if not hears_of:
+            raise NotFoundError
+        found: list[ObjectInfo] = await lists(bucket, ignore_deletes)
+        return found[:hears_of]
+
+    async def work() -> None:
+        async with a_store("nats", server, tmp_path) as (store, spool):
+            names = [await kept(store, spool, os.urandom(1000)) for _ in range(3)]
+            monkeypatch.setattr(ObjectStore, "list", short)
+            for _ in range(3):
+                with contextlib.suppress(StoreFailed):
+                    assert await store.sweep() == 0
+            for name in names:
+                assert len(await read(store, name)) == 1000
+
+    asyncio.run(work())
+
+
+def test_chunks_of_a_file_whose_deletion_broke_off_go(server: Settings, tmp_path: Path) -> None:
+    async def work() -> None:
+        async with a_store("nats", server, tmp_path) as (store, spool):
+            name = await kept(store, spool, b"infected")
+            async with connected(server, "intake") as bus:
+                bucket = await bus.js.object_store("attachments")
+                chunks = f"$O.attachments.C.{(await bucket.get_info(name)).nuid}"
+                await store.delete(name)
+                await bus.js.publish(chunks, b"as if they had stayed")
+                assert [await store.sweep() for _ in range(3)] == [0, 1, 0]
+
+    asyncio.run(work())
+
+
+def test_what_is_known_to_be_whole_is_not_listed_again(
+    server: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work() -> None:
+        async with a_store("nats", server, tmp_path) as (store, spool):
+            await kept(store, spool, b"whole")
+            await store.sweep()
+            monkeypatch.setattr(ObjectStore, "list", None)
+            assert await store.sweep() == 0
 
     asyncio.run(work())
 

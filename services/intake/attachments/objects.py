@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 import nats.errors
-from nats.js.errors import DigestMismatchError, NotFoundError, ObjectNotFoundError
+from nats.js.errors import DigestMismatchError, ObjectNotFoundError
 from nats.js.object_store import ObjectStore
 
 from runtime.broker import Bus
@@ -17,6 +17,8 @@ from services.intake.attachments.store import NotKept, StoreFailed
 
 _PATIENCE = 30.0
 """Seconds that one file may take to go in or to come out."""
+_SWEEP_PATIENCE = 300.0
+"""Seconds: all there is may have to be listed."""
 
 
 class Objects:
@@ -26,6 +28,7 @@ class Objects:
         self._bus = bus
         self._folder = folder
         self._unnamed: set[str] = set()
+        self._whole: set[str] = set()
 
     async def keep(self, name: str, sealed: Path) -> None:
         async with _broker():
@@ -50,22 +53,28 @@ class Objects:
         return file
 
     async def delete(self, name: str) -> None:
+        self._whole.clear()  # its chunks may stay behind, if this breaks off
         async with _broker():
             with suppress(ObjectNotFoundError):
                 await (await self._open()).delete(name)
 
     async def sweep(self) -> int:
-        """Chunks without an object: of a ``keep`` that was not finished. It may still be going on, so
-        they are purged when the next sweep sees them too."""
-        chunks, stream = f"$O.{subjects.ATTACHMENTS_BUCKET}.C.", subjects.ATTACHMENTS_STREAM
-        named: set[str] = set()
-        left: set[str] = set()
-        async with _broker():
-            bucket = await self._open()
-            info = await self._bus.js.stream_info(stream, subjects_filter=f"{chunks}>")
-            with suppress(NotFoundError):
-                named = {f"{chunks}{kept.nuid}" for kept in await bucket.list()}
-            unnamed = set(info.state.subjects or {}) - named
+        """Chunks without an object: of a ``keep`` or a ``delete`` that was not finished. It may still
+        be going on, so they are purged when the next sweep sees them too; and only where as many
+        objects were told of as there are."""
+        within, stream = f"$O.{subjects.ATTACHMENTS_BUCKET}.", subjects.ATTACHMENTS_STREAM
+        async with _broker(_SWEEP_PATIENCE):
+            info = await self._bus.js.stream_info(stream, subjects_filter=f"{within}>")
+            there = set(info.state.subjects or {})
+            chunks = {subject for subject in there if subject.startswith(f"{within}C.")}
+            if chunks <= self._whole:
+                return 0
+            count = len(there) - len(chunks)
+            objects = await (await self._open()).list() if count else []
+            if len(objects) != count:
+                return 0
+            self._whole = {f"{within}C.{each.nuid}" for each in objects if not each.deleted}
+            unnamed = chunks - self._whole
             left = unnamed & self._unnamed
             for subject in left:
                 await self._bus.js.purge_stream(stream, subject=subject)
@@ -78,10 +87,10 @@ class Objects:
 
 
 @asynccontextmanager
-async def _broker() -> AsyncIterator[None]:
+async def _broker(patience: float = _PATIENCE) -> AsyncIterator[None]:
     """What can go wrong with a broker, in one word; and never waits for ever."""
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(patience):
             yield
     except (ObjectNotFoundError, DigestMismatchError):
         raise

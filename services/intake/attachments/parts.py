@@ -50,10 +50,7 @@ def open_attachments(
     incoming = home / "incoming"
     spool = Spool(incoming)
     store: Store
-    if settings.attachments == "nats":
-        store = Objects(bus, incoming)
-    else:
-        store = Folder(home / "kept")
+    store = Objects(bus, incoming) if settings.attachments == "nats" else Folder(home / "kept")
     scanner = Clamd(settings.clamd) if settings.clamd else None
     records = Records(engine)
     keeper = Keeper(ward.code, names, keys, gateway, records, spool, store, clock)
