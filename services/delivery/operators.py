@@ -33,7 +33,7 @@ err = Console(stderr=True)
 AsJson = Annotated[bool, typer.Option("--json", help="for programs")]
 _PATIENCE = 15.0  # seconds that a test may take
 _LABEL = re.compile("[A-Za-z][A-Za-z0-9_.-]{0,62}")  # schemas.base.Code
-_COMMANDS = ("list", "pause", "resume", "cancel", "show")
+COMMANDS = ("list", "pause", "resume", "cancel", "show")
 
 
 def redrive(
@@ -63,7 +63,7 @@ def redrive(
     """届け直す / Carry events to an agency again: a dry run first, --go starts it."""
     if by is not None and not _LABEL.fullmatch(by):
         _stop("--by は英数字と _ . - で、英字から / letters, digits, _ . and -, a letter first", 2)
-    if what in _COMMANDS:
+    if what in COMMANDS:
         _manage(what, redrive_id, by, follow=follow, skip=skip, as_json=as_json)
         return
     from schemas.deliveries import Undelivered

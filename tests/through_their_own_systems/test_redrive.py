@@ -20,6 +20,7 @@ from services.delivery import tables as t
 from services.delivery.carrier import Delivered, Failed, Outcome
 from services.delivery.inbox import Inboxes
 from services.delivery.manifest import Decide
+from services.delivery.operators import COMMANDS
 from services.delivery.record import Record
 from services.delivery.redrive_plan import Asked, CannotRedrive, plan_of, ranges
 from services.delivery.redriver import PAUSED_AFTER, Redriver
@@ -27,6 +28,7 @@ from services.delivery.redrives import Redrives, State
 from services.delivery.selection import Selection
 from tests.book import as_read
 from tests.builders import BUNKYO, HUB, Town, a_referral
+from tests.network import REPOSITORY
 from wards.agencies import Agency
 from wards.delivery import ByWebhook
 
@@ -334,6 +336,12 @@ def test_an_event_that_is_not_there_any_more_is_counted_and_holds_up_nothing(
     assert carriage.drive(redrive) is State.ENDED
     row = carriage.row(redrive)
     assert (row.delivered, row.failed) == (len(all_of) - 1, 1)
+
+
+def test_operators_find_every_command_in_their_document() -> None:
+    told = (REPOSITORY / "docs" / "delivery.md").read_text("utf-8")
+    words = [f"tsunagu redrive {command}" for command in (HUB, *COMMANDS)]
+    assert [w for w in (*words, f"tsunagu delivery test {HUB}") if w not in told] == []
 
 
 # -- looking first ----------------------------------------------------------------------------------------
