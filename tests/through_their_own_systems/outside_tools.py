@@ -59,7 +59,14 @@ def typescript_tools() -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(SOURCES / name, folder)
-        _installed(folder, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", cwd=folder)
+        # By itself it tries for more than a minute where there is no network, and for longer where it
+        # is not refused but hears nothing.
+        soon = (
+            "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000", "--fetch-timeout=30000",
+        )  # fmt: skip
+        _installed(
+            folder, "npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit", *soon, cwd=folder
+        )
         (folder / ".ready").touch()
     return folder
 
@@ -79,10 +86,16 @@ def _installed(folder: Path, *command: str | Path, cwd: Path = SOURCES) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         run(*command, cwd=cwd)
+    except subprocess.TimeoutExpired:
+        _cannot(f"no network here? the packages for {_kind(folder)} have not come in time")
     except AssertionError as error:
         if any(sign in str(error) for sign in _NO_NETWORK):
-            _cannot("the packages of the outside tools cannot be fetched here")
+            _cannot(f"no network here: the packages for {_kind(folder)} cannot be fetched")
         raise
+
+
+def _kind(folder: Path) -> str:
+    return folder.name.partition("-")[0]
 
 
 def _cannot(why: str) -> None:
