@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import nats.errors
@@ -39,7 +39,7 @@ from services.delivery.notes import Noted, Notes
 from services.delivery.outbox import Outbox
 from services.delivery.peacetime import Peacetime
 from services.delivery.queue import Queue
-from services.delivery.record import Fact, Record
+from services.delivery.record import Record
 from services.delivery.redriver import Redriver
 from services.delivery.upkeep import Upkeep
 from services.delivery.webhook import SealedSecrets, WebhookCarrier, trusted
@@ -164,11 +164,6 @@ class _Delivery:
         self.dispatcher.wake({agency for entry in entries for agency in entry.value["concerns"]})
         await tell_of_new_events(self._bus, self._ward.code, entries)
 
-    async def happened(self, facts: Sequence[Fact]) -> None:
-        """Put facts of delivery's own on record, and tell whom they concern. Raises
-        ``sqlalchemy.exc.DBAPIError``: then nothing is on record."""
-        await asyncio.to_thread(self._write, lambda _: facts)
-
     async def _after_noting(self, noted: Noted) -> None:
         self._publisher.nudge()
         await self._after(noted.entries)
@@ -211,7 +206,7 @@ class _Delivery:
         name, fault = act.__name__, ""
         try:
             await asyncio.to_thread(act, *arguments)
-        except sa.exc.DBAPIError as error:
+        except sa.exc.SQLAlchemyError as error:
             fault = type(error).__name__
         except KeyFileError as error:
             fault = str(error)

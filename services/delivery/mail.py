@@ -146,7 +146,7 @@ class Mailer:
             return []
         try:
             return await asyncio.to_thread(self._outbox.due, room, set(self._under_way))
-        except sa.exc.DBAPIError:
+        except sa.exc.SQLAlchemyError:
             log("looking_for_mails_failed", fault=True)
             return []
 
@@ -157,7 +157,7 @@ class Mailer:
         self._cleaned_up = now
         try:
             await asyncio.to_thread(self._outbox.clean_up)
-        except sa.exc.DBAPIError:
+        except sa.exc.SQLAlchemyError:
             log("cleaning_up_mails_failed", fault=True)
 
     async def _deliver(self, mail: Mail) -> None:
@@ -204,7 +204,7 @@ class Mailer:
             try:
                 await asyncio.to_thread(note, *what)
                 return
-            except sa.exc.DBAPIError:
+            except sa.exc.SQLAlchemyError:
                 log("noting_a_mail_failed", fault=True)
                 await asyncio.sleep(_LOOK_EVERY)
 

@@ -76,9 +76,9 @@ def notice(mail: Mail, given_up: DeliveryGivenUp, ward: Ward, sender: str) -> Em
         "Nothing is lost: everything is in the inbox (GET /v1/inbox).",
         "",
         "再開するには: 受け手のシステムを直し、試験の出来事を送ってください (POST /v1/inbox/test)。",
-        "届くと、待っていたものが順に送られます。毎日の試験でも再開します。",
+        "届くと、この出来事から始めて、待っていたものが順に送られます。毎日の試験でも再開します。",
         "To go on: mend the receiver's system, then ask for a test event (POST /v1/inbox/test). When it",
-        "arrives, what waited is sent in order. The daily test does the same.",
+        "arrives, this event and what waited behind it are sent in order. The daily test does the same.",
         "",
     ]
     return posted(

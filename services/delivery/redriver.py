@@ -100,7 +100,7 @@ class Redriver:
                 try:
                     await asyncio.to_thread(self.put_orders_on_record)
                     waiting = await asyncio.to_thread(self._waiting)
-                except sa.exc.DBAPIError as error:
+                except sa.exc.SQLAlchemyError as error:
                     log("redrives_not_read", level=logging.ERROR, error=type(error).__name__)
                     waiting = []
                 for redrive, agency in waiting:
@@ -112,7 +112,7 @@ class Redriver:
     async def _drive(self, redrive: str, agency: str) -> None:
         try:
             await self.drive(redrive)
-        except sa.exc.DBAPIError as error:
+        except sa.exc.SQLAlchemyError as error:
             # Found again at the next look.
             log("redrive_faltered", level=logging.ERROR, id=redrive, error=type(error).__name__)
         finally:

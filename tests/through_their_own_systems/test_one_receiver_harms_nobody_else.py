@@ -17,11 +17,14 @@ from schemas.deliveries import Undelivered
 from services.delivery import notes
 from services.delivery import tables as t
 from services.delivery.carrier import Delivered, Failed
+from services.delivery.mail import Mailer, Server
 from services.delivery.noter import Noter
 from services.delivery.notes import Noted, Tried
 from services.delivery.queue import Only
+from services.delivery.redriver import Redriver
 from tests.databases import SqliteFiles, opened
 from tests.nats import meanwhile, until
+from tests.seen_at_once.post_office import open_post_office
 from tests.through_their_own_systems.carriage import (
     HOME,
     HOSPITAL,
@@ -350,6 +353,16 @@ def test_a_referral_with_many_events_holds_up_no_other(
     asyncio.run(story())
 
 
+@contextlib.contextmanager
+def without_a_free_connection(engine: Engine) -> Iterator[None]:
+    pool: Any = engine.pool
+    pool._timeout = 0.1
+    with contextlib.ExitStack() as taken:
+        for _ in range(pool.size() + pool._max_overflow):
+            taken.enter_context(engine.connect())
+        yield
+
+
 def test_a_pool_without_a_free_connection_delays_and_ends_nothing(
     engine: Engine, clock: ManualClock, cases: Cases
 ) -> None:
@@ -365,15 +378,29 @@ def test_a_pool_without_a_free_connection_delays_and_ends_nothing(
                 async with carriage.running() as dispatcher:
                     carriage.take_in(cases.one("a", HOME))
                     await until(lambda: receiver.numbers == [1])
-                    pool: Any = engine.pool
-                    pool._timeout = 0.1
-                    with contextlib.ExitStack() as taken:
-                        for _ in range(pool.size() + pool._max_overflow):
-                            taken.enter_context(engine.connect())
+                    with without_a_free_connection(engine):
                         answer.set()
                         dispatcher.wake([HOME])
                         await asyncio.sleep(1)
                     carriage.take_in(cases.one("b", HOME))
                     await until(lambda: carriage.delivered(HOME) == [1, 2])
+
+    asyncio.run(story())
+
+
+def test_nor_does_it_end_redrives_and_mails(engine: Engine, clock: ManualClock) -> None:
+    async def story() -> None:
+        with (
+            open_post_office() as office,
+            Carriage(engine, clock, {HOME: "http://127.0.0.1:1/"}, mails=True) as carriage,
+        ):
+            server = Server.named_in(office.settings())
+            assert server is not None
+            mailer = Mailer(server, carriage.outbox, carriage.ward)
+            again = carriage.dispatcher.carry_again
+            redriver = Redriver(engine, carriage.ward, clock, lambda _: [], again)
+            async with meanwhile(mailer.run()), meanwhile(redriver.run()):
+                with without_a_free_connection(engine):
+                    await asyncio.sleep(1)
 
     asyncio.run(story())
