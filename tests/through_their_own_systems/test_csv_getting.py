@@ -143,9 +143,9 @@ def test_after_kill_9_the_file_goes_on_where_it_stopped(
     state = tmp_path / "out.csv.state"
     script = (
         "import sys; from partners.csv_files import getting; getting.PAGE = 2;"
-        "from services.cli import app; app(sys.argv[1:])"
+        "from partners.csv_files.commands import app; app(sys.argv[1:])"
     )
-    arguments = ["csv", "get", "--agency", SENDER, "--out", str(path), "--encoding", "cp932"]
+    arguments = ["get", "--agency", SENDER, "--out", str(path), "--encoding", "cp932"]
     command = [sys.executable, "-c", script, *arguments, "--with-persons"]
     how: dict[str, Any] = {
         "env": {**os.environ, **network.settings.environment()}, "cwd": REPOSITORY,

@@ -80,11 +80,12 @@ def test_after_kill_9_in_the_middle_each_row_is_one_referral(
 ) -> None:
     file = written(tmp_path / "in.csv", *(cells(f"killed-{n:04}") for n in range(120)))
     state = file.with_name("in.csv.report.csv.state")
-    arguments = ["csv", "post", str(file), "--agency", AGENCY]
+    program = "from partners.csv_files.commands import app; app()"
+    arguments = ["post", str(file), "--agency", AGENCY]
     for _ in range(2):
         before = state.read_bytes().count(b"\n") if state.exists() else 0
         process = subprocess.Popen(
-            [sys.executable, "-m", "services.cli", *arguments, "--resume"],
+            [sys.executable, "-c", program, *arguments, "--resume"],
             env={**os.environ, **network.settings.environment()},
             cwd=REPOSITORY,
         )
