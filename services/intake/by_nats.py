@@ -3,6 +3,7 @@ gateway's; these are in the agencies' account, and in the server's own."""
 
 import asyncio
 import contextlib
+import functools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -42,7 +43,9 @@ async def agencies_by_nats(
     warden = Warden(settings, issuer, clients, ward.limits)
     door = Door(settings, ward, edge, services, clients, clock)
     access.watched.when_changed(warden.look_again)
-    tasks = [asyncio.create_task(_kept(part.run)) for part in (warden, door)]
+    parts: list[Callable[[], Awaitable[None]]] = [warden.run]
+    parts += [functools.partial(door.run, agency.id) for agency in ward.agencies]
+    tasks = [asyncio.create_task(_kept(part)) for part in parts]
     try:
         yield
     finally:

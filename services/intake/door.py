@@ -7,22 +7,23 @@ beneath the agency's own: otherwise an agency could have us say things where it 
 
 The same counter, edge and limits as HTTP: the same key by either door is the same request.
 
-What is far beyond an agency's limits does not get as far as a refusal: nats-server would queue it for us
-until it cuts us off, and everybody with us. So each agency has a subscription of its own, and while it
-sends too much the door does not listen to it; nats-server tells it that nobody answers.
+Each agency has a connection of ours to itself: what one sends stands in nobody else's way, and when it
+is more than nats-server will queue for us, that connection is cut and no other. What is far beyond an
+agency's limits does not get as far as a refusal: for a moment the door does not listen to it, and
+nats-server tells it that nobody answers.
 """
 
 import asyncio
 import contextlib
+import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import nats.errors
 from litestar import Response
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from pydantic_core import from_json
 
 from runtime.broker import Bus
@@ -47,6 +48,9 @@ _PIECE = 16_384
 _PAUSE = 1.0
 """Seconds for which nobody listens."""
 
+_UNKNOWN = "unknown"
+"""In the metrics, for what is no call, or was not looked at."""
+
 _TOLD = ("Content-Type", "Location", "Retry-After")
 _NOT_FOUND = Refusal(ProblemCode.NOT_FOUND)
 _TOO_LARGE = Refusal(ProblemCode.TOO_LARGE)
@@ -54,13 +58,15 @@ _RATE_LIMITED = Refusal(ProblemCode.RATE_LIMITED)
 
 
 @dataclass(slots=True)
-class _Agency:
-    """``full``: the moment at which all that it may send is there again (as in ``access.turns``)."""
+class _Line:
+    """To one agency. ``full``: the moment at which all that it may send is there again (as in
+    ``access.turns``)."""
 
-    id: str
-    heard: Subscription | None = None
+    agency: str
+    bus: Bus
     full: float = -math.inf
-    at_work: int = 0
+    too_much: asyncio.Event = field(default_factory=asyncio.Event)
+    at_work: set[asyncio.Task[None]] = field(default_factory=set)
 
 
 class Door:
@@ -79,74 +85,65 @@ class Door:
         self._services = {service.name: service for service in services}
         self._clients = clients
         self._clock = clock
-        self._agencies = {agency.id: _Agency(agency.id) for agency in ward.agencies}
-        self._at_work: set[asyncio.Task[None]] = set()
+        self._lines: dict[str, _Line] = {}
         self._seldom = Seldom()
+        edge.metrics.door.set_function(self._open)
 
-    async def run(self) -> None:
-        """Until cancelled; what was begun is answered then, for as long as that is not long."""
-        self._bus = bus = Bus(self._settings, "door")
-        await bus.connect()
-        self._edge.metrics.door.set_function(lambda: 1 if bus.nc.is_connected else 0)
+    async def run(self, agency: str) -> None:
+        """For one agency, until cancelled; what was begun is answered then, for as long as that is not
+        long."""
+        line = self._lines[agency] = _Line(agency, Bus(self._settings, "door"))
+        await line.bus.connect()
+        subject = subjects.door(self._ward.code, agency, ">")
+        take = functools.partial(self._take, line)
         try:
-            async with asyncio.TaskGroup() as pauses:
-                self._pauses = pauses
-                for agency in self._agencies.values():
-                    await self._listen(agency)
-                await asyncio.Event().wait()
+            while True:
+                # Several intakes share the work.
+                heard = await line.bus.nc.subscribe(subject, queue="intake", cb=take)
+                await line.too_much.wait()
+                self._seldom.log("door_shut_for_a_moment", agency=agency)
+                await heard.unsubscribe()
+                await asyncio.sleep(_PAUSE)
+                line.too_much.clear()
         finally:
-            if self._at_work:
-                await asyncio.wait(self._at_work, timeout=5)
+            if line.at_work:
+                await asyncio.wait(line.at_work, timeout=5)
             with contextlib.suppress(Exception):  # the broker may be gone before us
-                await bus.close()
+                await line.bus.close()
 
-    async def _listen(self, agency: _Agency) -> None:
-        # Several intakes share the work.
-        subject = subjects.door(self._ward.code, agency.id, ">")
-        agency.heard = await self._bus.nc.subscribe(subject, queue="intake", cb=self._take)
+    def _open(self) -> int:
+        clients = [getattr(line.bus, "nc", None) for line in self._lines.values()]
+        return sum(client is not None and client.is_connected for client in clients)
 
-    async def _pause(self, agency: _Agency, heard: Subscription) -> None:
-        self._seldom.log("door_shut_for_a_moment", agency=agency.id)
-        await heard.unsubscribe()
-        await asyncio.sleep(_PAUSE)
-        await self._listen(agency)
-
-    async def _take(self, message: Msg) -> None:
-        agency = self._agencies[message.subject.split(".")[3]]
-        heard = agency.heard
-        if heard is None:
+    async def _take(self, line: _Line, message: Msg) -> None:
+        if line.too_much.is_set():
             return  # it was on its way when we ceased to listen
-        if not self._within(agency, len(message.data)):
-            agency.heard = None
-            self._pauses.create_task(self._pause(agency, heard))
-            return
-        if agency.at_work >= _MOST:
-            await self._reply(message, responses.refused(_RATE_LIMITED, retry_after="1"))
-            return
-        # Beside, so that nobody waits for another's answer.
-        agency.at_work += 1
-        task = asyncio.create_task(self._serve(agency, message))
-        self._at_work.add(task)
-        task.add_done_callback(self._at_work.discard)
+        if not self._within(line, len(message.data)):
+            line.too_much.set()
+        elif len(line.at_work) >= _MOST:
+            self._edge.metrics.observe(_UNKNOWN, HTTPStatus.TOO_MANY_REQUESTS, 0)
+            await self._reply(line, message, responses.refused(_RATE_LIMITED, retry_after="1"))
+        else:
+            # Beside, so that nobody waits for another's answer.
+            task = asyncio.create_task(self._serve(line, message))
+            line.at_work.add(task)
+            task.add_done_callback(line.at_work.discard)
 
-    def _within(self, agency: _Agency, size: int) -> bool:
+    def _within(self, line: _Line, size: int) -> bool:
         limits, now = self._ward.limits, self._clock.ticks()
-        begins = max(agency.full, now)
+        begins = max(line.full, now)
         if begins - now > limits.burst / limits.requests_per_second:
             return False
-        agency.full = begins + (1 + size // _PIECE) / (_BEYOND * limits.requests_per_second)
+        line.full = begins + (1 + size // _PIECE) / (_BEYOND * limits.requests_per_second)
         return True
 
-    async def _serve(self, agency: _Agency, message: Msg) -> None:
+    async def _serve(self, line: _Line, message: Msg) -> None:
         try:
-            try:
-                response = await self._answer(agency.id, message)
-            except Exception as error:
-                log("door_failed", fault=True, error=type(error).__name__)
-                response = responses.refused(Refusal(ProblemCode.INTERNAL))
-            await self._reply(message, response)
-        finally:
-            agency.at_work -= 1
+            response = await self._answer(line.agency, message)
+        except Exception as error:
+            log("door_failed", fault=True, error=type(error).__name__)
+            response = responses.refused(Refusal(ProblemCode.INTERNAL))
+        await self._reply(line, message, response)
 
     async def _answer(self, agency: str, message: Msg) -> Response[bytes]:
         _, _, _, _, name, *ref = message.subject.split(".")
@@ -163,24 +160,23 @@ class Door:
             return await service.answer(caller.agency, said)
 
         # What there is not is counted, too: otherwise it could be asked for without end.
-        known = "unknown" if service is None else service.name
+        known = _UNKNOWN if service is None else service.name
         scope = None if service is None else service.scope
         return await self._edge.let(self._clients.caller(agency), known, scope, act)
 
-    async def _reply(self, message: Msg, response: Response[bytes]) -> None:
+    async def _reply(self, line: _Line, message: Msg, response: Response[bytes]) -> None:
         if not message.reply:
             return
-        agency = message.subject.split(".")[3]
-        if not _is_beneath(message.reply, subjects.agency_replies(agency)):
-            self._seldom.log("door_reply_withheld", agency=agency)
+        if not _is_beneath(message.reply, subjects.agency_replies(line.agency)):
+            self._seldom.log("door_reply_withheld", agency=line.agency)
             return
         body, headers = response.content, _headers(response)
-        if len(body) > self._bus.nc.max_payload - 4096:  # room for the headers
+        if len(body) > line.bus.nc.max_payload - 4096:  # room for the headers
             refused = responses.refused(_TOO_LARGE)
             body, headers = refused.content, _headers(refused)
         # Whoever asked may be gone; what was decided is on record.
         with contextlib.suppress(nats.errors.Error, OSError):
-            await self._bus.nc.publish(message.reply, body, headers=headers)
+            await line.bus.nc.publish(message.reply, body, headers=headers)
 
 
 def _said(service: Service, ref: str, message: Msg) -> Said | Refusal:

@@ -32,13 +32,14 @@ class Metrics:
             "tsunagu_attachments_unscanned", "Attachments that wait for the virus scanner",
             registry=self.registry,
         )  # fmt: skip
+        self.door = Gauge(
+            "tsunagu_door_lines", "Agencies whose NATS clients can be answered",
+            registry=self.registry,
+        )  # fmt: skip
         self.credentials_age = Gauge(
             "tsunagu_credentials_age_seconds", "Since it was last seen who may come in",
             registry=self.registry,
         )  # fmt: skip
-        self.door = Gauge(
-            "tsunagu_door_open", "1: agencies' NATS clients can be answered", registry=self.registry
-        )
         self._up = Gauge(
             "tsunagu_service_up", "1: answers and does its part", ["service"],
             registry=self.registry,
