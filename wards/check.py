@@ -83,6 +83,20 @@ def _agencies(ward: Ward) -> Iterator[Fault]:
             yield Fault((*at, "valid_to"), "終了日が開始日より前です", "it ends before it begins")
 
 
+OUR_LOGINS = ("intake", "referral", "delivery", "audit", "door", "carrier", "warden")
+"""Under these names our own services log in to NATS, so no agency's system could."""
+
+
+def _no_login_of_ours(ward: Ward) -> Iterator[Fault]:
+    for index, agency in enumerate(ward.agencies):
+        if agency.id in OUR_LOGINS:
+            yield Fault(
+                ("agencies", index, "id"),
+                f"「{agency.id}」はシステム自身の名前です",
+                f"{agency.id!r} is a name of the system's own",
+            )
+
+
 def _opening_hours(ward: Ward) -> Iterator[Fault]:
     for index, agency in enumerate(ward.agencies):
         at: Path = ("agencies", index, "hours")
@@ -164,6 +178,7 @@ RULES: tuple[Callable[[Ward], Iterator[Fault]], ...] = (
     _unique,
     _one_core,
     _agencies,
+    _no_login_of_ours,
     _opening_hours,
     _hubs,
     _actions,

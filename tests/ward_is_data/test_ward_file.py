@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from schemas.logins import LOGINS
 from wards import WardFileError, bundled_ward, load_ward
+from wards.check import OUR_LOGINS
 from wards.delivery import ByWebhook
 from wards.load import read_ward
 
@@ -18,6 +20,10 @@ MARK = re.compile(r"# <- (\S+)")
 
 def test_the_sample_ward_is_in_order() -> None:
     assert load_ward(HERE / "sample.toml").name == "見本区"
+
+
+def test_no_agency_may_be_called_like_any_login_of_ours() -> None:
+    assert set(OUR_LOGINS) == {login.name for login in LOGINS}
 
 
 @pytest.mark.parametrize("path", BROKEN, ids=[path.stem.replace("_", " ") for path in BROKEN])
