@@ -27,7 +27,8 @@ class Settings:
     several addresses, separated by commas. ``nats_logins``: the folder with a password for each login,
     in a file ``nats_<login>``; none: the server asks nobody who they are. ``nats_issuer_file``: where
     intake writes the public half of the key by which it lets agencies in, for nats-server's
-    configuration. ``replicas``: of each JetStream stream (3 in a cluster).
+    configuration. ``nats_port``: of the nats-server that `tsunagu up` starts; 0: any that is free.
+    ``replicas``: of each JetStream stream (3 in a cluster).
 
     ``clock_shift``: a file with seconds to add to the host's clock, for demonstrations and tests
     (``runtime.clock.shift`` writes it).
@@ -52,6 +53,7 @@ class Settings:
     nats_url: str = "nats://127.0.0.1:4222"
     nats_logins: Path | None = None
     nats_issuer_file: Path | None = None
+    nats_port: int = 0
     replicas: int = 1
     host: str = "127.0.0.1"
     port: int = 8700
@@ -80,7 +82,7 @@ class Settings:
                 continue
             if field.name in _PATHS:
                 given[field.name] = Path(value)
-            elif field.name in ("replicas", "port"):
+            elif field.name in ("replicas", "port", "nats_port"):
                 if not value.isdecimal():
                     raise SettingsError(f"{name} must be a whole number")
                 given[field.name] = int(value)

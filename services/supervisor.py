@@ -60,7 +60,7 @@ class Network:
 
     def __init__(self, settings: Settings) -> None:
         home = settings.home.resolve()
-        self._nats_port = free_port()
+        self._nats_port = settings.nats_port or free_port()
         self.settings = replace(
             settings,
             home=home,
@@ -90,8 +90,10 @@ class Network:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(f"a network is running in {home} already") from None
-        self._refuse_taken_port()
+        self._refuse_taken_port(self.settings.host, self.settings.port)
+        self._refuse_taken_port("127.0.0.1", self._nats_port)
         (home / "url").write_text(self.url + "\n", encoding="ascii")
+        (home / "nats_url").write_text(self.settings.nats_url + "\n", encoding="ascii")
         # For the commands that are given no ward file: they mean this network's.
         ward = str(self.settings.ward.resolve()) if self.settings.ward is not None else ""
         (home / "ward").write_text(ward + "\n", encoding="utf-8")
@@ -110,14 +112,15 @@ class Network:
             time.sleep(0.05)
         raise NotReady(f"not ready after {seconds:.0f} s; see {self.settings.home / 'logs'}")
 
-    def _refuse_taken_port(self) -> None:
+    @staticmethod
+    def _refuse_taken_port(host: str, port: int) -> None:
         """Whoever answers there would be taken for this network."""
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((self.settings.host, self.settings.port))
+                probe.bind((host, port))
             except OSError as error:
-                raise AlreadyRunning(f"port {self.settings.port}: {error.strerror}") from None
+                raise AlreadyRunning(f"port {port}: {error.strerror}") from None
 
     def tend(self) -> None:
         """Start again whatever has died, and a broker that no longer takes commands."""

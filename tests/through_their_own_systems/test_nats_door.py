@@ -5,12 +5,14 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
 
 import nats
 import pytest
 
+from runtime.nats_server import free_port
 from schemas import subjects
-from tests.network import RunningNetwork
+from tests.network import RunningNetwork, running_network
 from tests.partners import a_referral
 from tests.through_their_own_systems.nats_partner import (
     WARD,
@@ -56,8 +58,13 @@ def test_an_agency_posts_and_another_answers_and_both_read_of_it(play: Callable[
 
         listed = await hub.call("list_referrals", body={"stage": "offered", "limit": 1})
         assert [one["id"] for one in listed.body["items"]] == [posted.body["id"]]
-        seen = await hub.call("read_inbox", body={"after": 0, "limit": 1000})
-        assert posted.body["id"] in {item["event"]["subject"] for item in seen.body["items"]}
+        until = time.monotonic() + 10  # an inbox is written a moment later
+        while True:
+            seen = await hub.call("read_inbox", body={"after": 0, "limit": 1000})
+            if posted.body["id"] in {item["event"]["subject"] for item in seen.body["items"]}:
+                break
+            assert time.monotonic() < until
+            await asyncio.sleep(0.05)
 
         accepted = await hub.call("accept_handoff", offer["id"], Idempotency_Key=str(uuid.uuid4()))
         assert (accepted.status, accepted.body["custodian"]) == (200, HUB)
@@ -240,3 +247,19 @@ def test_after_intake_was_killed_everything_works_again(
 
     play(story)
     play(story)  # and whoever comes then is let in
+
+
+def test_the_address_of_the_nats_server_is_the_one_that_was_set_and_lies_beside_the_url(
+    tmp_path: Path,
+) -> None:
+    port = free_port()
+    with running_network(tmp_path, nats_port=port) as network:
+        address = (network.home / "nats_url").read_text("ascii").strip()
+        assert address == f"nats://127.0.0.1:{port}"
+        given = a_credential(network, HUB)
+
+        async def story() -> None:
+            async with connected_as(network, HUB, given.password, servers=address) as hub:
+                assert (await hub.call("read_directory")).status == 200
+
+        asyncio.run(story())
