@@ -110,7 +110,8 @@ class ManifestKeys:
     def _alone(self) -> Iterator[None]:
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(self._folder / ".manifest_keys.lock", "ab") as lock:
+            path = self._folder / ".manifest_keys.lock"
+            with open(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "ab") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as error:

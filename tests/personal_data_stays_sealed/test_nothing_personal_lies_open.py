@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import nats
 import pytest
 
+from runtime.signed_note import VerifierKey
 from tests.network import RunningNetwork, running_network, verified
 from tests.partners import Json, a_referral
 
@@ -245,9 +246,13 @@ def test_no_log_line_tells_more_than_ids(planted: Planted) -> None:
 def test_keys_are_readable_by_their_owner_only(planted: Planted) -> None:
     home = planted.network.home
     secret = [home / "keys.toml", home / "nats.conf", *(home / "keys").iterdir()]
+    handed_out = ("ledger.vkey", "manifest.vkeys")
     for path in secret:
-        if path.suffix != ".vkey":
+        if path.name not in handed_out:
             assert path.stat().st_mode & 0o077 == 0, path.name
+            continue
+        for line in path.read_text("ascii").splitlines():
+            assert VerifierKey.decode(line).encode() == line, "a public key, and nothing else"
 
 
 def test_a_destroyed_key_erases_the_person_and_no_proof(planted: Planted) -> None:
