@@ -32,7 +32,9 @@ class CredentialSeal:
         try:
             return self._key.decrypt(sealed[:_NONCE], sealed[_NONCE:], about)
         except (InvalidTag, ValueError):
-            raise KeyFileError(f"{self._name} is not the key that a secret was sealed with") from None
+            raise KeyFileError(
+                f"{self._name} is not the key that a secret was sealed with"
+            ) from None
 
 
 def _about(agency: str, kind: str) -> bytes:
