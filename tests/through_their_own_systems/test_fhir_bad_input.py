@@ -228,7 +228,7 @@ def test_a_bomb_is_refused_at_once(what: str) -> None:
     raw = bomb if isinstance(bomb, bytes) else json.dumps(bomb).encode()
     began = time.process_time()
     where = refused(raw)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 10.0
     assert len(where) <= bounds.MOST_TOLD
 
 
@@ -242,7 +242,7 @@ def test_the_largest_parcel_that_is_taken_is_read_in_time() -> None:
     read(a_parcel())
     began = time.process_time()
     taken(parcel)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 10.0
 
 
 # -- 個人番号 ----------------------------------------------------------------------------------------
@@ -268,7 +268,7 @@ def test_a_body_of_nothing_but_digits_is_read_in_time() -> None:
     for text in ("1-" * 450_000, "1-2 " * 220_000, "1234-" * 180_000):
         began = time.process_time()
         taken(changed(0, note=[{"text": text}]))
-        assert time.process_time() - began < 5.0
+        assert time.process_time() - began < 30.0
 
 
 # -- anything at all -------------------------------------------------------------------------------
