@@ -5,8 +5,9 @@ request-reply. Handlers of questions are FastStream subscribers on ``Bus.broker`
 """
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar
+import functools
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar, cast
 
 import nats.errors
 import nats.js.errors
@@ -14,6 +15,7 @@ from faststream import StreamMessage
 from faststream.nats import NatsBroker
 from faststream.security import SASLPlaintext
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 from pydantic import BaseModel, ValidationError
 
@@ -81,7 +83,8 @@ class Bus:
                 break
             except (TimeoutError, OSError, nats.errors.Error):
                 await asyncio.sleep(0.1)
-        self.js = self.nc.jetstream(timeout=ACK_TIMEOUT)
+        self.nc.request = _heeding_cancellation(self.nc.request)  # type: ignore[method-assign]
+        self.js = self.nc.jetstream(timeout=ACK_TIMEOUT)  # asks by nc.request, too
 
     async def start(self) -> None:
         """Begin to answer questions: subscribes the handlers registered on ``broker``."""
@@ -143,6 +146,25 @@ class Bus:
                 return b"{}"
             reply = await asyncio.to_thread(handler, asked)
             return reply.model_dump_json(exclude_none=True).encode()
+
+
+def _heeding_cancellation(
+    request: Callable[..., Coroutine[Any, Any, Msg]],
+) -> Callable[..., Coroutine[Any, Any, Msg]]:
+    """In Python 3.11 the client's ``asyncio.wait_for`` forgets a cancellation that comes in the moment
+    of the answer; whoever was told to stop then would go on for ever."""
+
+    @functools.wraps(request)
+    async def requesting(*args: Any, **kwargs: Any) -> Msg:
+        task = cast("asyncio.Task[Any]", asyncio.current_task())
+        heeded = task.cancelling()
+        try:
+            return await request(*args, **kwargs)
+        finally:
+            if task.cancelling() > heeded:
+                raise asyncio.CancelledError
+
+    return requesting
 
 
 async def _as_it_came(message: StreamMessage[Any]) -> bytes:

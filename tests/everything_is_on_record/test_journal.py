@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from nats.aio.msg import Msg
 from nats.js.api import StreamConfig
 from sqlalchemy.engine import Engine
 
@@ -428,6 +429,27 @@ def test_a_feed_to_which_a_message_comes_while_it_is_told_to_stop_stops(nats: Se
             waiting.cancel()
             await asyncio.wait([waiting], timeout=5)
             assert waiting.cancelled()
+
+    asyncio.run(story())
+
+
+def test_whoever_asks_and_is_told_to_stop_in_the_moment_of_the_answer_stops(
+    nats: Settings,
+) -> None:
+    async def story() -> None:
+        async with connected(nats, "tester") as bus, asyncio.timeout(30):
+            await bus.nc.subscribe("silence")  # heard, and not answered
+            for asked in (
+                bus.ask("silence", JournalHead(head=0), JournalHead),
+                bus.publish("silence", b"", {}),
+            ):
+                asking = asyncio.create_task(asked)
+                await until(lambda: len(bus.nc._resp_map) == 1)
+                (answer,) = bus.nc._resp_map.values()
+                answer.set_result(Msg(bus.nc, data=b'{"head":1}'))
+                asking.cancel()
+                await asyncio.wait([asking], timeout=5)
+                assert asking.cancelled()
 
     asyncio.run(story())
 
