@@ -1,10 +1,9 @@
 """Where the network is and which key is the agency's, as the command line finds them."""
 
-import tomllib
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from runtime.keys import KeyFileError, refuse_open
+from runtime.keys import KeyFileError, agency_key, refuse_open
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -36,14 +35,10 @@ def network_url(home: Path, url: str | None, *, insecure: bool = False) -> str:
 
 def key_of(path: Path, agency: str) -> str:
     """The agency's key in a file like ``keys.toml``, or in one that holds nothing but the key."""
-    text = secret_text(path)
     try:
-        key = tomllib.loads(text).get(agency, "")
-    except tomllib.TOMLDecodeError:
-        key = text
-    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
-        raise NotFound(f"{path} に {agency} の鍵がありません / no key of {agency} in {path}")
-    return key
+        return agency_key(path, agency)
+    except KeyFileError as error:
+        raise NotFound(str(error)) from None
 
 
 def secret_text(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import tomllib
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -37,6 +38,25 @@ def refuse_open(path: Path) -> None:
     """Raise KeyFileError if others than the owner can read the file."""
     if path.stat().st_mode & 0o077:
         raise KeyFileError(f"{path.name} can be read by others; chmod 600 it")
+
+
+def agency_key(path: Path, agency: str) -> str:
+    """An agency's key in a file like ``keys.toml``, or in one that holds nothing but the key. Raises
+    KeyFileError, said in both languages for whoever typed the command."""
+    try:
+        refuse_open(path)
+        text = path.read_text(encoding="utf-8").strip()
+    except KeyFileError as error:
+        raise KeyFileError(f"鍵のファイルを他の人も読めます / {error}") from None
+    except (OSError, ValueError):
+        raise KeyFileError(f"鍵のファイルが読めません / cannot read the key file {path}") from None
+    try:
+        key = tomllib.loads(text).get(agency, "")
+    except tomllib.TOMLDecodeError:
+        key = text
+    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
+        raise KeyFileError(f"{path} に {agency} の鍵がありません / no key of {agency} in {path}")
+    return key
 
 
 def signing_key(path: Path) -> Ed25519PrivateKey:

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import sys
-import tomllib
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from runtime.clock import Clock, clock_of
-from runtime.keys import KeyFileError, refuse_open
+from runtime.keys import KeyFileError, agency_key
 from runtime.settings import Settings, SettingsError
 from watch import drawing
 from watch.line import Line, Lost, WatchError
@@ -38,7 +37,10 @@ class Wanted:
 def watch_board(settings: Settings, wanted: Wanted, out: Console) -> None:
     """Raises WatchError."""
     url = wanted.url or _url(settings.home)
-    key = _key(wanted.key_file or settings.home / "keys.toml", wanted.agency)
+    try:
+        key = agency_key(wanted.key_file or settings.home / "keys.toml", wanted.agency)
+    except KeyFileError as error:
+        raise WatchError(str(error)) from None
     try:
         clock = clock_of(settings)
     except SettingsError as error:
@@ -98,21 +100,3 @@ def _url(home: Path) -> str:
             f"{home} に動いているネットワークがありません。--url を付けてください"
             f" / no network runs in {home}; give --url"
         ) from None
-
-
-def _key(path: Path, agency: str) -> str:
-    """The agency's key in a file like ``keys.toml``, or in one that holds nothing but the key."""
-    try:
-        refuse_open(path)
-        text = path.read_text(encoding="utf-8").strip()
-    except KeyFileError as error:
-        raise WatchError(f"鍵のファイルを他の人も読めます / {error}") from None
-    except (OSError, ValueError):
-        raise WatchError(f"鍵のファイルが読めません / cannot read the key file {path}") from None
-    try:
-        key = tomllib.loads(text).get(agency, "")
-    except tomllib.TOMLDecodeError:
-        key = text
-    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
-        raise WatchError(f"{path} に {agency} の鍵がありません / no key of {agency} in {path}")
-    return key

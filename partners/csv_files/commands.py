@@ -255,9 +255,13 @@ def _url(url: str | None) -> str:
 
 
 def _key(file: Path | None, agency: str) -> str:
-    from partners.csv_files.line import agency_key
+    from partners.csv_files.faults import Stopped
+    from runtime.keys import KeyFileError, agency_key
 
-    return agency_key(file or _home() / "keys.toml", agency)
+    try:
+        return agency_key(file or _home() / "keys.toml", agency)
+    except KeyFileError as error:
+        raise Stopped(str(error)) from None
 
 
 def _home() -> Path:

@@ -8,16 +8,13 @@ import asyncio
 import ipaddress
 import ssl
 import time
-import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
 from partners.csv_files.faults import Stopped
-from runtime.keys import KeyFileError, refuse_open
 from schemas.base import JsonObject
 
 PARALLEL = 8
@@ -128,25 +125,6 @@ class Line:
                 self._open_at = max(self._open_at, time.monotonic() + pause)
             else:
                 await asyncio.sleep(pause)
-
-
-def agency_key(path: Path, agency: str) -> str:
-    """The agency's key in a file like ``keys.toml``, or in one that holds nothing but the key. Raises
-    Stopped."""
-    try:
-        refuse_open(path)
-        text = path.read_text(encoding="utf-8").strip()
-    except KeyFileError as error:
-        raise Stopped(f"鍵のファイルを他の人も読めます / {error}") from None
-    except (OSError, ValueError):
-        raise Stopped(f"鍵のファイルが読めません / cannot read the key file {path}") from None
-    try:
-        key = tomllib.loads(text).get(agency, "")
-    except tomllib.TOMLDecodeError:
-        key = text
-    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
-        raise Stopped(f"{path} に {agency} の鍵がありません / no key of {agency} in {path}")
-    return key
 
 
 def _refuse_hopeless(answer: httpx.Response) -> None:
