@@ -38,7 +38,7 @@ from services.delivery.manifest_keys import ManifestKeys
 from services.delivery.notes import Noted, Notes
 from services.delivery.outbox import Outbox
 from services.delivery.peacetime import Peacetime
-from services.delivery.queue import Queue
+from services.delivery.queue import Queue, Waiting
 from services.delivery.record import Record
 from services.delivery.redriver import Redriver
 from services.delivery.upkeep import Upkeep
@@ -73,6 +73,7 @@ class _Delivery:
         self._manifests = Manifests(service.engine, self._inboxes, self._keys, ward, clock)
         self._peacetime = Peacetime(service.engine, self._inboxes, ward, clock)
         self._faults: dict[str, str] = {}
+        self._numbered: dict[tuple[str, int], Waiting] = {}
         self._loop = asyncio.get_running_loop()
         steady = NeverBackwards(clock)  # what is due stays due when the host's clock is set back
         self._queue = Queue(service.engine, self._guard, ward, steady)
@@ -106,8 +107,8 @@ class _Delivery:
             producers=tuple(p for p in subjects.PRODUCERS if p != SERVICE),
             check=check_entry,
             knows=self._inboxes.known_events,
-            take_in=self._take_in,
-            after=self._after,
+            take_in=self._take_in_journals,
+            after=self._after_journals,
         )
 
     async def run(self) -> None:
@@ -154,14 +155,29 @@ class _Delivery:
 
     # -- what comes in, and what happens here ----------------------------------------------------
 
-    def _take_in(self, connection: Connection, entries: list[Entry]) -> None:
-        self._queue.take_in(connection, self._inboxes.take_in(connection, entries))
+    def _take_in(self, connection: Connection, entries: list[Entry]) -> list[Waiting]:
+        waiting = self._queue.take_in(connection, self._inboxes.take_in(connection, entries))
         self._outbox.take_in(connection, entries)
+        return waiting
+
+    def _take_in_journals(self, connection: Connection, entries: list[Entry]) -> None:
+        # By number: what is taken in once more after a fault has its number of the first time.
+        waiting = self._take_in(connection, entries)
+        self._numbered.update(((row.agency, row.number), row) for row in waiting)
+
+    async def _after_journals(self, entries: list[Entry]) -> None:
+        numbered, self._numbered = self._numbered, {}
+        committed = {entry.value["id"] for entry in entries}
+        self.dispatcher.give(row for row in numbered.values() if row.event["id"] in committed)
+        await self._tell(entries)
 
     async def _after(self, entries: list[Entry]) -> None:
+        self.dispatcher.wake({agency for entry in entries for agency in entry.value["concerns"]})
+        await self._tell(entries)
+
+    async def _tell(self, entries: list[Entry]) -> None:
         if self._mailer:
             self._mailer.wake()
-        self.dispatcher.wake({agency for entry in entries for agency in entry.value["concerns"]})
         await tell_of_new_events(self._bus, self._ward.code, entries)
 
     async def _after_noting(self, noted: Noted) -> None:

@@ -1,6 +1,7 @@
 """Brings every agency its events by the way that the ward file names (配送): a lane for each agency.
 
-1. What has a number waits in the queue (``queue``); its lane takes it from there (``lane``).
+1. What has a number waits in the queue (``queue``); its lane takes it from there, or is given it while
+   nothing else waits (``lane``).
 2. A carrier tries once (``carrier``).
 3. What came of it is written down (``noter``, ``notes``): it is done, or tried again by the schedule, or
    after three days a dead letter; then the agency is disabled until a test event arrives.
@@ -8,6 +9,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from itertools import groupby
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -18,7 +20,7 @@ from services.delivery.carrier import Carrier, Outcome
 from services.delivery.lane import Lane
 from services.delivery.noter import Noter
 from services.delivery.notes import Noted, Notes
-from services.delivery.queue import Queue
+from services.delivery.queue import Queue, Waiting
 from services.delivery.upkeep import Upkeep
 from wards.model import Ward
 
@@ -46,7 +48,7 @@ class Dispatcher:
         self._carriers = carriers
         self._after = after
         self._noter = Noter(notes, self._noted)
-        self._lanes = {
+        self.lanes = {
             agency.id: Lane(agency.id, carrier, queue, notes, self._noter, clock)
             for agency in ward.agencies
             if (carrier := carriers.get(agency.delivery.way)) is not None
@@ -61,7 +63,7 @@ class Dispatcher:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._noter.run())
                 tasks.create_task(self._clean_up())
-                for lane in self._lanes.values():
+                for lane in self.lanes.values():
                     tasks.create_task(lane.run())
         finally:
             for carrier in self._carriers.values():
@@ -70,15 +72,21 @@ class Dispatcher:
     def wake(self, agencies: Iterable[str]) -> None:
         """There may be something new for these; call it in the loop, after the commit."""
         for agency in agencies:
-            if agency in self._lanes:
-                self._lanes[agency].wake()
+            if agency in self.lanes:
+                self.lanes[agency].wake()
+
+    def give(self, rows: Iterable[Waiting]) -> None:
+        """These were numbered, each agency's in order; call it in the loop, after the commit."""
+        for agency, given in groupby(sorted(rows, key=_order), key=lambda row: row.agency):
+            if agency in self.lanes:
+                self.lanes[agency].give(given)
 
     async def carry_again(self, agency: str, number: int) -> Outcome | None:
         """Carry an event of an agency's inbox once more, by the carrier that brought it the first time
         and under the same id, also where the agency is disabled; in turn with its referral's other
         events. What had been given up and arrives is a dead letter no longer. None: the agency is sent
         nothing, or has no such number. Raises what the database raises."""
-        lane = self._lanes.get(agency)
+        lane = self.lanes.get(agency)
         return None if lane is None else await lane.carry_again(number)
 
     async def _noted(self, noted: Noted) -> None:
@@ -87,12 +95,12 @@ class Dispatcher:
             await self._after(noted)
 
     def _stand(self, disabled: set[str]) -> None:
-        for agency, lane in self._lanes.items():
+        for agency, lane in self.lanes.items():
             lane.found(disabled=agency in disabled)
 
     async def _clean_up(self) -> None:
         while True:
-            for agency in self._lanes:
+            for agency in self.lanes:
                 after: int | None = 0
                 while after is not None:
                     after = await self._patiently(self._upkeep.clean_up, agency, after)
@@ -106,3 +114,7 @@ class Dispatcher:
             except sa.exc.SQLAlchemyError:
                 log("tending_deliveries_failed", fault=True)
                 await asyncio.sleep(1.0)
+
+
+def _order(row: Waiting) -> tuple[str, int]:
+    return row.agency, row.number

@@ -1,6 +1,9 @@
 """One agency's way (配送路): its events, those of one referral one after the other, several referrals at
 once. Each agency has a lane of its own with a bound of its own, so a slow one delays nobody else.
 
+As long as nothing waits but what is in its hands, what is numbered is given to the lane and goes at once
+(``give``). Otherwise it is found in the queue, which is the record: what is given is only never looked for.
+
 An agency that does not answer is *away*: then only what was tried before is tried again, by the ward's
 schedule, and now and then one new event. As soon as anything arrives, all that waited goes.
 """
@@ -9,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections import deque
+from collections.abc import Iterable
 from functools import partial
 from itertools import groupby
 
@@ -56,15 +60,47 @@ class Lane:
         self._freed = asyncio.Event()
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._numbers: set[int] = set()
-        self._threads: set[str] = set()
+        # What goes of each referral; none: one that is carried again, in the redriver's hands.
+        self._threads: dict[str, deque[Waiting] | None] = {}
+        # Up to this number nothing waits but what is in hand; none: nobody knows.
+        self._whole_to: int | None = None
+        self._let_fall = False  # something went from hand back to the queue
+        self._tasks: asyncio.TaskGroup | None = None
         # Of an agency that was away before we started nothing is known: what arrives first tells.
         self._failing: set[str] = set()
         self._away = self._back = self._more = False
         self._arrived_at = self._new_one_at = float("-inf")
 
+    @property
+    def sees_everything(self) -> bool:
+        """Nothing waits but what is in hand."""
+        return self._whole_to is not None
+
     def wake(self) -> None:
         """There may be something new; call it in the loop."""
         self._woken.set()
+
+    def give(self, rows: Iterable[Waiting]) -> None:
+        """What was numbered and committed just now, in order; call it in the loop."""
+        for row in rows:
+            if row.number - 1 != self._whole_to or not self._take(row):
+                self._whole_to = None
+                self.wake()
+                return
+            self._whole_to = row.number
+
+    def _take(self, row: Waiting) -> bool:
+        if self._tasks is None or len(self._numbers) >= _TAKEN:
+            return False
+        if row.thread in self._threads:
+            before = self._threads[row.thread]
+            if before is None:
+                return False
+            before.append(row)
+        else:
+            self._start(self._tasks, row.thread, [row], anyway=False)
+        self._numbers.add(row.number)
+        return True
 
     def found(self, *, disabled: bool) -> None:
         """How the database has it: to whom is disabled nothing but tests is sent. Call it in the loop."""
@@ -73,10 +109,12 @@ class Lane:
         self._disabled = disabled
         log("endpoint_disabled" if disabled else "endpoint_enabled", agency=self._agency)
         self._back = not disabled
+        self._lose_sight()
         self.wake()
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
             while True:
                 self._woken.clear()
                 due = await self._look(tasks)
@@ -93,7 +131,7 @@ class Lane:
         while thread in self._threads:
             self._freed.clear()
             await self._freed.wait()
-        self._threads.add(thread)
+        self._threads[thread] = None
         try:
             async with self._at_once:
                 outcome = await self._carried(event)
@@ -120,6 +158,7 @@ class Lane:
         # What was on its way when the look began is not known to it, even if it is done by the end.
         busy = frozenset(self._threads)
         back, self._back = self._back, False
+        self._whole_to, self._let_fall = None, False
         try:
             if back:
                 await asyncio.to_thread(self._notes.hurry, self._agency)
@@ -134,15 +173,27 @@ class Lane:
         for thread, rows in groupby(sorted(look.rows, key=_order), key=lambda row: row.thread):
             if thread not in self._threads:
                 taken = list(rows)
-                self._threads.add(thread)
                 self._numbers.update(row.number for row in taken)
-                tasks.create_task(self._carry(thread, taken, anyway=anyway))
+                self._start(tasks, thread, taken, anyway=anyway)
+            else:
+                self._lose_sight()
+        if not (self._let_fall or self._away or self._disabled):
+            self._whole_to = look.whole_to
         self._more = look.more
         if look.more and look.rows:
             self._woken.set()
         if look.next_at is None:
             return None
         return ticks + (look.next_at - look.now).total_seconds()
+
+    def _start(
+        self, tasks: asyncio.TaskGroup, thread: str, rows: list[Waiting], *, anyway: bool
+    ) -> None:
+        going = self._threads[thread] = deque(rows)
+        tasks.create_task(self._carry(thread, going, anyway=anyway))
+
+    def _lose_sight(self) -> None:
+        self._whole_to, self._let_fall = None, True
 
     def _which(self, room: int) -> tuple[Only, int]:
         if self._disabled:
@@ -169,10 +220,9 @@ class Lane:
 
     # -- carrying --------------------------------------------------------------------------------
 
-    async def _carry(self, thread: str, rows: list[Waiting], *, anyway: bool) -> None:
-        """One referral's events in order; after one that failed the others wait with it. ``anyway``:
-        also while the agency is away."""
-        left = deque(rows)
+    async def _carry(self, thread: str, left: deque[Waiting], *, anyway: bool) -> None:
+        """One referral's events in order, also those that come meanwhile; after one that failed the
+        others wait with it. ``anyway``: also while the agency is away."""
         try:
             while left:
                 row = left[0]
@@ -189,9 +239,12 @@ class Lane:
                 left.popleft()
                 written.add_done_callback(partial(self._noted, row.number))
         finally:
-            self._numbers.difference_update(row.number for row in left)
+            if left:
+                self._numbers.difference_update(row.number for row in left)
+                self._lose_sight()
             self._release(thread)
-            self._woken.set()
+            if self._whole_to is None:
+                self._woken.set()
 
     def _may_wait(self, row: Waiting) -> bool:
         """What was taken before the agency was found to be away, or was disabled."""
@@ -213,7 +266,7 @@ class Lane:
             self._woken.set()
 
     def _release(self, thread: str) -> None:
-        self._threads.discard(thread)
+        self._threads.pop(thread, None)
         self._freed.set()
 
     def _learn(self, thread: str, outcome: Outcome) -> None:
@@ -223,6 +276,7 @@ class Lane:
                 self._failing.add(thread)
                 if not self._away and len(self._failing) >= _AWAY_AFTER:
                     self._away, self._new_one_at = True, now
+                    self._lose_sight()
                     log("agency_found_away", agency=self._agency)
             return
         back = self._away or now - self._arrived_at > _BACK_AFTER

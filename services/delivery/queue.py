@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -44,12 +45,14 @@ class Waiting:
 @dataclass(frozen=True, slots=True)
 class Look:
     """``rows``: to be carried ``now``, of each referral in order. ``next_at``: when the next is due,
-    where none is now; ``more``: there may be further ones that are due."""
+    where none is now; ``more``: there may be further ones that are due. ``whole_to``: of the agency's
+    events up to this number nothing waits but ``rows`` and what is on its way; none: that is not so."""
 
     rows: Sequence[Waiting]
     now: datetime
     next_at: datetime | None
     more: bool
+    whole_to: int | None
 
 
 _MOST = 500  # rows at once
@@ -88,25 +91,46 @@ class Queue:
         self._clock = clock
         self._longest = longest_step(ward.delivery)
 
-    def take_in(self, connection: Connection, numbered: Iterable[Numbered]) -> None:
-        """Whoever fetches its events itself is sent none."""
-        now = utc_text(self._clock.now())
-        rows: list[dict[str, Any]] = [
-            {
-                "agency": one.agency,
-                "number": one.number,
-                "event": str(one.entry.id),
-                "thread": str(one.entry.referral or one.entry.id),
-                "test": isinstance(one.entry.event, DeliveryTested),
-                "queued_at": now,
-                "attempts": 0,
-                "next_at": now,
-            }
-            for one in numbered
-            if is_sent(self._ward, one.agency)
-        ]
-        if rows:
+    def take_in(self, connection: Connection, events: Iterable[Numbered]) -> list[Waiting]:
+        """Whoever fetches its events itself is sent none. Gives what waits once this is committed."""
+        now = self._clock.now()
+        # What goes to several is put into words once.
+        told: dict[UUID, JsonObject] = {}
+        waiting: list[Waiting] = []
+        for one in events:
+            if is_sent(self._ward, one.agency):
+                entry = one.entry
+                if entry.id not in told:
+                    told[entry.id] = cloud_event(entry)
+                waiting.append(
+                    Waiting(
+                        agency=one.agency,
+                        number=one.number,
+                        thread=str(entry.referral or entry.id),
+                        test=isinstance(entry.event, DeliveryTested),
+                        attempts=0,
+                        due_at=now,
+                        first_tried_at=None,
+                        give_up_at=None,
+                        event=numbered(told[entry.id], one.number),
+                    )
+                )
+        if waiting:
+            rows = [
+                {
+                    "agency": row.agency,
+                    "number": row.number,
+                    "event": row.event["id"],
+                    "thread": row.thread,
+                    "test": row.test,
+                    "queued_at": utc_text(now),
+                    "attempts": 0,
+                    "next_at": utc_text(now),
+                }
+                for row in waiting
+            ]
             connection.execute(sa.insert(t.deliveries), rows)
+        return waiting
 
     # -- what is due -----------------------------------------------------------------------------
 
@@ -123,6 +147,8 @@ class Queue:
         d = t.deliveries
         wanted = most + len(besides)
         with reading(self._engine) as connection:
+            # First: what is numbered after this is missing from neither question below.
+            newest = connection.scalar(_newest(agency))
             now = self._clock.now()
             query = (
                 sa.select(d.c.number, d.c.thread)
@@ -139,13 +165,20 @@ class Queue:
             numbers, blocked = self._in_turn(connection, agency, page, besides, utc_text(now))
             rows = self._with_events(connection, agency, numbers)
             next_at = None if page else self._next_at(connection, agency, only, now)
+            more = len(page) == wanted
+            whole_to = None
+            if only is Only.ALL and not more and not blocked:
+                known = {*besides, *numbers}
+                others = sa.select(d.c.number).where(_waiting(agency), d.c.number.not_in(known))
+                if connection.execute(others.limit(1)).first() is None:
+                    whole_to = max([newest or 0, *numbers])
         if blocked:
             self._put_behind(agency, blocked)
             next_at = datetime.fromisoformat(min(blocked.values()))
         if next_at is not None and next_at > now + self._longest:
             self._bring_back(agency, now)
             next_at = now
-        return Look(rows, now, next_at, more=len(page) == wanted)
+        return Look(rows, now, next_at, more, whole_to)
 
     def one(self, agency: str, number: int) -> JsonObject | None:
         """The CloudEvent that an agency has under a number; none: it has no such one."""
@@ -267,6 +300,10 @@ class Queue:
 
 def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _newest(agency: str) -> sa.Select[Any]:
+    return sa.select(sa.func.max(t.inbox.c.number)).where(t.inbox.c.agency == agency)
 
 
 def _waiting(agency: str) -> sa.ColumnElement[bool]:

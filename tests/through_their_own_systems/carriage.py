@@ -23,9 +23,10 @@ from services.delivery import tables as t
 from services.delivery.addresses import Destinations, Lookup, system_lookup
 from services.delivery.dispatcher import Dispatcher
 from services.delivery.inbox import Inboxes
+from services.delivery.lane import Lane
 from services.delivery.notes import Noted, Notes
 from services.delivery.outbox import Outbox
-from services.delivery.queue import Queue
+from services.delivery.queue import Queue, Waiting
 from services.delivery.record import Fact, Record
 from services.delivery.upkeep import Upkeep
 from services.delivery.webhook import WebhookCarrier, trusted
@@ -148,10 +149,16 @@ class Carriage:
 
     def take_in(self, *entries: JournalEntry) -> None:
         """One batch, as the reader takes it in."""
+        self.dispatcher.give(self.commit(*entries))
+
+    def commit(self, *entries: JournalEntry) -> list[Waiting]:
+        """The same, without a word to anybody."""
         with writing(self.engine) as connection:
             self.sole.guard(connection)
-            self._take_in(connection, [as_read(entry) for entry in entries])
-        self.dispatcher.wake({agency for entry in entries for agency in entry.concerns})
+            return self._take_in(connection, [as_read(entry) for entry in entries])
+
+    def lane(self, agency: str) -> Lane:
+        return self.dispatcher.lanes[agency]
 
     def test(self, agency: str) -> None:
         """A test event for an agency."""
@@ -178,9 +185,10 @@ class Carriage:
         rows = self.rows(t.journal.journal)
         return [row for row in rows if row.type == kind]
 
-    def _take_in(self, connection: sa.Connection, entries: Sequence[Entry]) -> None:
-        self.queue.take_in(connection, self._inboxes.take_in(connection, entries))
+    def _take_in(self, connection: sa.Connection, entries: Sequence[Entry]) -> list[Waiting]:
+        waiting = self.queue.take_in(connection, self._inboxes.take_in(connection, entries))
         self.outbox.take_in(connection, list(entries))
+        return waiting
 
     async def _after(self, noted: Noted) -> None:
         agencies = {agency for entry in noted.entries for agency in entry.value["concerns"]}

@@ -19,6 +19,7 @@ from tests.through_their_own_systems.document import runnable
 from tests.through_their_own_systems.receivers import (
     SECRET,
     TAKES,
+    Came,
     Floods,
     Receiver,
     answers,
@@ -80,6 +81,108 @@ def test_an_event_arrives_signed_as_a_cloudevent_under_the_agencys_own_number(
         assert event["source"] == "/wards/131059"
         assert event["subject"] == str(thread_of("a"))
         assert receiver.connections == 1  # kept alive
+
+    asyncio.run(story())
+
+
+def test_while_nothing_waits_what_is_numbered_goes_without_being_looked_for(
+    engine: Engine, clock: ManualClock, cases: Cases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                looked_for: list[str] = []
+                look = carriage.queue.look
+
+                def looking(agency: str, *asked: Any) -> Any:
+                    looked_for.append(agency)
+                    return look(agency, *asked)
+
+                monkeypatch.setattr(carriage.queue, "look", looking)
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.delivered(HOME) == [1])
+                    await until(lambda: carriage.lane(HOME).sees_everything)
+                    looked_for.clear()
+                    for count in range(3, 43, 2):
+                        carriage.take_in(cases.one("a", HOME), cases.one(f"{count}", HOME))
+                        await until(lambda count=count: len(carriage.delivered(HOME)) == count)
+                    # Now and then one all the same, in case something was missed.
+                    assert looked_for.count(HOME) < 10
+        assert sorted(receiver.numbers) == list(range(1, 42))  # each once
+        of_a = [came.number for came in receiver.came if came.thread == str(thread_of("a"))]
+        assert of_a == [1, *range(2, 42, 2)]
+
+    asyncio.run(story())
+
+
+def test_what_was_numbered_and_not_given_is_found_and_goes_first(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    """As it is when the answer to a commit is lost, or another thread has written meanwhile."""
+
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.lane(HOME).sees_everything)
+                    carriage.commit(cases.one("a", HOME))
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
+        assert receiver.numbers == [1, 2, 3]
+
+    asyncio.run(story())
+
+
+def test_what_is_numbered_while_the_one_before_it_is_on_its_way_goes_after_it(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    answer = asyncio.Event()
+
+    async def slow_about_a(came: Came, writer: asyncio.StreamWriter) -> None:
+        if came.thread == str(thread_of("a")):
+            await answer.wait()
+        await TAKES(came, writer)
+
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("b", HOME))
+                    await until(lambda: carriage.lane(HOME).sees_everything)
+                    receiver.behave = slow_about_a
+                    carriage.take_in(cases.one("a", HOME))
+                    carriage.take_in(cases.one("a", HOME))
+                    carriage.take_in(cases.one("b", HOME))
+                    await until(lambda: carriage.delivered(HOME) == [1, 4])
+                    assert sorted(receiver.numbers) == [1, 2, 4]
+                    answer.set()
+                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3, 4])
+
+    asyncio.run(story())
+
+
+def test_what_comes_behind_one_that_has_failed_waits_with_it(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.lane(HOME).sees_everything)
+                    receiver.behave = answers(500)
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.row(HOME, 2).attempts == 1)
+                    receiver.behave = TAKES
+                    assert not carriage.lane(HOME).sees_everything
+                    carriage.take_in(cases.one("a", HOME), cases.one("b", HOME))
+                    await until(lambda: 4 in carriage.delivered(HOME))
+                    assert carriage.delivered(HOME) == [1, 4]
+                    carriage.move(minutes=10)
+                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3, 4])
+        assert receiver.numbers == [1, 2, 4, 2, 3]
 
     asyncio.run(story())
 
