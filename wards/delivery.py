@@ -87,6 +87,6 @@ class Limits(Frozen):
     requests_per_second: PositiveInt
     burst: PositiveInt
     """So many at once, before the rate counts."""
-    at_once: PositiveInt = 4
+    at_once: PositiveInt = 2
     """So many requests of one agency are in work at the same moment; the next wait their turn. At a
-    rate of 100 a second none waits while answers take less than 40 ms."""
+    rate of 100 a second none waits while answers take less than 20 ms."""
