@@ -25,11 +25,13 @@ demo: $(READY) ## play a day and a night of referrals through a network of its o
 up: $(READY) ## keep a network running on http://127.0.0.1:8700 (Ctrl-C stops it)
 	$(BIN)/tsunagu up
 
-test: $(READY) ## lint, types and every test
+# Several files at a time, for a test waits for its network more than it works; those of one file share
+# their networks, so they stay together.
+test: $(READY) ## lint, types and every test (JOBS=how many files at a time)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile
 
 torture: $(READY) ## kill everything at random for ten minutes (DURATION=seconds, SEED=)
 	$(BIN)/python -m tests.torture --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
