@@ -1,11 +1,9 @@
 """Where the network is and which key is the agency's, as the command line finds them."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from runtime import network_url as network
 from runtime.keys import KeyFileError, agency_key, refuse_open
-
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class NotFound(RuntimeError):
@@ -13,24 +11,11 @@ class NotFound(RuntimeError):
 
 
 def network_url(home: Path, url: str | None, *, insecure: bool = False) -> str:
-    """The one given, or that of the network which runs in ``home``."""
-    if url is None:
-        try:
-            url = (home / "url").read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            raise NotFound(
-                f"{home} に動いているネットワークがありません。--url を付けてください"
-                f" / no network runs in {home}; give --url"
-            ) from None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise NotFound("--url は https://… です / --url is a web address")
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK and not insecure:
-        raise NotFound(
-            "http:// へは鍵を送りません（--insecure で送ります）"
-            " / the key is not sent over http:// (--insecure sends it)"
-        )
-    return url
+    """The one given, or that of the network which runs in ``home``, if a key may be sent there."""
+    try:
+        return network.network_url(home, url, insecure=insecure)
+    except network.UrlError as error:
+        raise NotFound(str(error)) from None
 
 
 def key_of(path: Path, agency: str) -> str:

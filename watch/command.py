@@ -11,6 +11,7 @@ from rich.console import Console
 
 from runtime.clock import Clock, clock_of
 from runtime.keys import KeyFileError, agency_key
+from runtime.network_url import UrlError, network_url
 from runtime.settings import Settings, SettingsError
 from watch import drawing
 from watch.line import Line, Lost, WatchError
@@ -36,10 +37,10 @@ class Wanted:
 
 def watch_board(settings: Settings, wanted: Wanted, out: Console) -> None:
     """Raises WatchError."""
-    url = wanted.url or _url(settings.home)
     try:
+        url = network_url(settings.home, wanted.url, insecure=wanted.insecure)
         key = agency_key(wanted.key_file or settings.home / "keys.toml", wanted.agency)
-    except KeyFileError as error:
+    except (UrlError, KeyFileError) as error:
         raise WatchError(str(error)) from None
     try:
         clock = clock_of(settings)
@@ -47,7 +48,7 @@ def watch_board(settings: Settings, wanted: Wanted, out: Console) -> None:
         raise WatchError(f"設定に誤りがあります / {error}") from None
     # A clock that was moved on purpose is right, and the network's host knows nothing of it.
     compared = clock if settings.clock_shift is None else None
-    line = Line(url, wanted.agency, key, compared, insecure=wanted.insecure)
+    line = Line(url, wanted.agency, key, compared)
     terminal = sys.stdin.isatty() and out.is_terminal and not out.is_dumb_terminal
     with contextlib.suppress(KeyboardInterrupt):  # one of the ways to leave
         if terminal and not wanted.once:
@@ -90,13 +91,3 @@ async def _first_picture(line: Line, clock: Clock) -> Watching:
             if isinstance(heard, Ready):
                 return watching
     raise Lost("the stream ended")
-
-
-def _url(home: Path) -> str:
-    try:
-        return (home / "url").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        raise WatchError(
-            f"{home} に動いているネットワークがありません。--url を付けてください"
-            f" / no network runs in {home}; give --url"
-        ) from None

@@ -1,7 +1,6 @@
 """The line to the network: the stream of escalations, and what is said back. The partner contract."""
 
 import asyncio
-import ipaddress
 import json
 import ssl
 from collections.abc import AsyncGenerator, Callable
@@ -44,10 +43,8 @@ class Line:
     """One agency's connections to the network. Close it. ``clock``: to be compared with the
     network's; None where that may not be."""
 
-    def __init__(
-        self, url: str, agency: str, key: str, clock: Clock | None, *, insecure: bool = False
-    ) -> None:
-        """Raises WatchError."""
+    def __init__(self, url: str, agency: str, key: str, clock: Clock | None) -> None:
+        """``url``: where the key may be sent (``runtime.network_url``)."""
         self._agency = agency
         self._clock = clock
         self._resume = ""
@@ -55,7 +52,7 @@ class Line:
         self._keys: dict[tuple[UUID, bool], str] = {}
         # The key goes to nobody but the network: no proxy out of the environment.
         self._client = httpx.AsyncClient(
-            base_url=_checked(url, insecure),
+            base_url=url,
             headers={"Authorization": f"Bearer {key}"},
             timeout=10.0,
             trust_env=False,
@@ -215,29 +212,6 @@ def _understood(kind: str, data: str) -> Heard | None:
 def _restored(known: str, head: str) -> bool:
     """The network knows less than it knew: it was restored, and its numbers will come again."""
     return known.isdecimal() and head.isdecimal() and int(head) < int(known)
-
-
-def _checked(url: str, insecure: bool) -> str:
-    """Raises WatchError where the key may not be sent."""
-    try:
-        asked = httpx.URL(url)
-    except httpx.InvalidURL:
-        asked = httpx.URL()
-    if asked.scheme not in ("http", "https") or not asked.host or (asked.port or 0) > 65_535:
-        raise WatchError(f"URL が読めません / not a URL: {url}")
-    if asked.scheme == "http" and not insecure and not _is_this_machine(asked.host):
-        raise WatchError(
-            f"{url} では鍵が暗号化されずに流れます。https:// にするか、承知のうえなら --insecure を"
-            " / the key would travel unencrypted: use https://, or --insecure if you know why"
-        )
-    return url
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _told(wish: Acknowledge, answer: httpx.Response) -> str:

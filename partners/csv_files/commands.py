@@ -69,7 +69,7 @@ def post(
     from partners.csv_files.reading import read
     from partners.csv_files.report import Report
 
-    where = _url(url)
+    where = _url(url, insecure=insecure)
     told = report or file.with_name(f"{file.name}.report.csv")
 
     async def run() -> Done:
@@ -80,7 +80,7 @@ def post(
                 f" / {told} was begun before: go on with --resume, or name another --report"
             )
         key = _key(key_file, agency)
-        async with Line(where, key, insecure=insecure, parallel=parallel) as line:
+        async with Line(where, key, parallel=parallel) as line:
             terms = terms_of(await line.directory())
             raw = file.read_bytes()
             sheet = read(raw, terms, encoding=encoding, ignore_unknown=ignore_unknown)
@@ -128,13 +128,13 @@ def get(
     from partners.csv_files import getting
     from partners.csv_files.line import Line
 
-    where = _url(url)
+    where = _url(url, insecure=insecure)
     given = {"stage": stage, "function": function, "urgency": urgency, "custodian": custodian}
     asked = {name: value for name, value in given.items() if value is not None}
 
     async def run() -> tuple[int, Path | None]:
         key = _key(key_file, agency)
-        async with Line(where, key, insecure=insecure, parallel=parallel) as line:
+        async with Line(where, key, parallel=parallel) as line:
             terms = getting.terms_of(await line.directory())
             columns = (*getting.REFERRAL, *(getting.PERSONAL if with_persons else ()))
             whose = {**asked, "agency": agency, "url": where, "persons": str(with_persons)}
@@ -167,11 +167,11 @@ def events(
     from partners.csv_files import getting
     from partners.csv_files.line import Line
 
-    where = _url(url)
+    where = _url(url, insecure=insecure)
 
     async def run() -> tuple[int, Path | None]:
         key = _key(key_file, agency)
-        async with Line(where, key, insecure=insecure) as line:
+        async with Line(where, key) as line:
             whose = {"agency": agency, "url": where, "events": "inbox"}
             growing = getting.Growing(
                 file, getting.EVENT_HEADER, _encoding(encoding), whose, resume=resume
@@ -241,17 +241,13 @@ def _encoding(named: str) -> "Encoding":
     return encoding
 
 
-def _url(url: str | None) -> str:
-    if url is not None:
-        return url
-    home = _home()
+def _url(url: str | None, *, insecure: bool) -> str:
+    from runtime.network_url import UrlError, network_url
+
     try:
-        return (home / "url").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        _stop(
-            f"{home} に動いているネットワークがありません。--url を付けてください"
-            f" / no network runs in {home}; give --url"
-        )
+        return network_url(_home(), url, insecure=insecure)
+    except UrlError as error:
+        _stop(str(error), 3)
 
 
 def _key(file: Path | None, agency: str) -> str:
@@ -265,9 +261,12 @@ def _key(file: Path | None, agency: str) -> str:
 
 
 def _home() -> Path:
-    from runtime.settings import Settings
+    from runtime.settings import Settings, SettingsError
 
-    return Settings.from_environment().home
+    try:
+        return Settings.from_environment().home
+    except SettingsError as error:
+        _stop(f"設定に誤りがあります / a mistake in the settings: {error}")
 
 
 _DOING = {"checked": "下見 / checking", "posted": "送信 / posting", "got": "受け取り / getting"}

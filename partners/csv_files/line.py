@@ -5,7 +5,6 @@ Not ``partners.client``: that waits for each call by itself, which is right for 
 """
 
 import asyncio
-import ipaddress
 import ssl
 import time
 from collections.abc import Mapping, Sequence
@@ -36,16 +35,15 @@ class Line:
         url: str,
         key: str,
         *,
-        insecure: bool = False,
         parallel: int = PARALLEL,
         patience: float = PATIENCE,
     ) -> None:
-        """Raises Stopped where the key may not be sent."""
+        """``url``: where the key may be sent (``runtime.network_url``)."""
         self._patience = patience
         self._open_at = 0.0
         # The key goes to nobody but the network: no proxy out of the environment.
         self._client = httpx.AsyncClient(
-            base_url=_checked(url, insecure=insecure),
+            base_url=url,
             headers={"Authorization": f"Bearer {key}"},
             timeout=httpx.Timeout(30.0),
             limits=httpx.Limits(max_connections=parallel),
@@ -160,25 +158,3 @@ def _pause(answer: httpx.Response, tries: int) -> float:
     if asked.isdecimal():
         return float(min(int(asked), _LONGEST_RETRY_AFTER))
     return float(min(_LONGEST_PAUSE, 0.5 * 2 ** min(tries, 10)))
-
-
-def _checked(url: str, *, insecure: bool) -> str:
-    try:
-        asked = httpx.URL(url)
-    except httpx.InvalidURL:
-        asked = httpx.URL()
-    if asked.scheme not in ("http", "https") or not asked.host:
-        raise Stopped(f"URL が読めません / not a URL: {url}")
-    if asked.scheme == "http" and not insecure and not _is_this_machine(asked.host):
-        raise Stopped(
-            f"{url} では鍵と個人情報が暗号化されずに流れます。https:// にしてください"
-            " / key and personal data would travel unencrypted: use https://"
-        )
-    return url
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
