@@ -3,8 +3,11 @@
 One after the other, by their numbers, so those of a referral stay in order; never faster than was asked;
 each under the id that it always had, so a receiver that follows the spec has no second effect. Where one
 fails it is tried again, and after a few failures the whole waits for the operator: nothing is passed over
-in silence. Every re-drive is a row: it is told what to do there (``services.delivery.redrives``), and whoever
-dies goes on after the last number that it had dealt with.
+in silence. A client that is not connected is no failure: it is looked for every few seconds, and when it is
+back the re-drive goes on.
+
+Every re-drive is a row: it is told what to do there (``services.delivery.redrives``), and whoever dies goes
+on after the last number that it had dealt with.
 """
 
 import asyncio
@@ -34,6 +37,7 @@ from services.delivery.carrier import Failed, Outcome
 from services.delivery.manifest import Write
 from services.delivery.record import Fact
 from services.delivery.redrives import State, selection_of
+from services.delivery.schedule import SOON
 from services.delivery.selection import how_many, next_numbers
 from wards.model import Ward
 
@@ -75,6 +79,7 @@ class _Came:
     gone: int = 0
     held_at: int | None = None
     held_because: Undelivered | None = None
+    soon: bool = False  # it is held by nobody's fault: ``carrier.Failed``
 
 
 class Redriver:
@@ -136,7 +141,7 @@ class Redriver:
                         return
                     came = await self._carry(row, numbers, pace)
                     failing = await asyncio.to_thread(self._note, row, came)
-                    not_before = self._clock.ticks() + (2 ** (failing - 1) if failing else 0)
+                    not_before = self._clock.ticks() + _wait(came, failing)
                 case State.CANCELLING:
                     await asyncio.to_thread(self._end, row, State.CANCELLED)
                     return
@@ -151,6 +156,7 @@ class Redriver:
             outcome = await self._again(row.agency, number)
             if isinstance(outcome, Failed):
                 came.held_at, came.held_because = number, outcome.reason
+                came.soon = outcome.soon
                 break
             if outcome is None:
                 came.gone += 1
@@ -211,7 +217,8 @@ class Redriver:
         r = t.redrives
         failing = 0
         if came.held_at is not None:
-            failing = 1 if came.delivered or came.gone else row.failing + 1
+            before = 0 if came.delivered or came.gone else row.failing
+            failing = before + (not came.soon)
 
         def decide(connection: Connection) -> list[Fact]:
             connection.execute(
@@ -290,3 +297,10 @@ class Redriver:
 
     def _fact(self, event: DeliveryEvent) -> Fact:
         return Fact(event, tuple({event.agency, self._ward.core}))
+
+
+def _wait(came: _Came, failing: int) -> float:
+    """Seconds until the next one is carried: twice as long after each failure."""
+    if came.soon:
+        return SOON.total_seconds()
+    return float(2 ** (failing - 1)) if failing else 0.0

@@ -34,6 +34,7 @@ from wards.delivery import ByWebhook
 
 TICK = timedelta(milliseconds=20)
 REFUSED = Failed(Undelivered.REFUSED, status=500)
+AWAY = Failed(Undelivered.NOT_CONNECTED, soon=True)
 
 
 class Carriage:
@@ -250,6 +251,55 @@ def test_a_failing_endpoint_is_not_hammered_and_an_operator_takes_it_up_again(
         stopped,
         {"type": "redrive_resumed", **of_it, "skipped": 4, "asked_by": "desk-2"},
     ]
+
+
+def test_an_agency_that_is_not_connected_is_looked_for_until_it_is_back_and_nobody_has_to_act(
+    carriage: Carriage, all_of: list[int]
+) -> None:
+    looks = 4 * PAUSED_AFTER
+    left = [looks]
+
+    def fails(number: int) -> Outcome:
+        if number == 4 and left[0]:
+            left[0] -= 1
+            row = carriage.row(redrive)
+            held = [None] if left[0] == looks - 1 else ["not_connected"]
+            assert [row.held_because] == held
+            return AWAY
+        return Delivered()
+
+    carriage.fails = fails
+    redrive = carriage.starts()
+    assert carriage.drive(redrive) is State.ENDED
+    assert carriage.carried == [1, 2, 3, *[4] * looks, *all_of[3:]]
+    tries = [at for number, at in zip(carriage.carried, carriage.at, strict=True) if number == 4]
+    assert all(after - before >= 5 for before, after in itertools.pairwise(tries))
+    assert carriage.journal() == ["redrive_started", "redrive_ended"]
+    row = carriage.row(redrive)
+    assert (row.delivered, row.failed, row.held_at) == (len(all_of), 0, None)
+
+
+def test_failures_around_a_lost_connection_still_add_up(carriage: Carriage) -> None:
+    """Whoever refuses, goes away and refuses again has not been any better in between."""
+    outcomes = itertools.cycle([REFUSED, AWAY])
+    carriage.fails = lambda number: next(outcomes) if number == 4 else Delivered()
+    assert carriage.drive(carriage.starts()) is State.PAUSED
+    assert carriage.carried == [1, 2, 3, *[4] * (2 * PAUSED_AFTER - 1)]
+
+
+def test_a_redrive_that_is_held_is_paused_and_cancelled_as_any_other(carriage: Carriage) -> None:
+    carriage.fails = lambda number: AWAY if number == 4 else Delivered()
+    redrive = carriage.starts()
+    carriage.hears = lambda number: (
+        carriage.carried.count(4) == 3 and carriage.redrives.pause(redrive)
+    )
+    assert carriage.drive(redrive) is State.PAUSED
+    assert carriage.redrives.resume(redrive, skip=False)
+    carriage.hears = lambda number: (
+        carriage.carried.count(4) == 6 and carriage.redrives.cancel(redrive)
+    )
+    assert carriage.drive(redrive) is State.CANCELLED
+    assert carriage.carried == [1, 2, 3, *[4] * 6]
 
 
 def test_it_is_paused_taken_up_and_cancelled(carriage: Carriage, all_of: list[int]) -> None:
