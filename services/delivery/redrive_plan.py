@@ -114,10 +114,11 @@ class Plan:
             say("まだない番号", "numbers that the inbox has not come to", self.beyond)
         if self.disabled_since:
             say("停止中", "disabled since", self.disabled_since)
+        known_by = "Nats-Msg-Id" if self.way == "nats" else "webhook-id"
         say(
             "順序", "order",
-            "番号順に一件ずつ。同じ webhook-id なので、仕様に従う受け手では二重になりません / "
-            "one by one, by number; under the same webhook-id, so no second effect at a receiver that "
+            f"番号順に一件ずつ。同じ {known_by} なので、仕様に従う受け手では二重になりません / "
+            f"one by one, by number; under the same {known_by}, so no second effect at a receiver that "
             "follows the spec",
         )  # fmt: skip
         say("かかる時間", "at this rate", f"{self.seconds} s ({self.per_second}/s)")

@@ -8,6 +8,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import nats
@@ -22,8 +23,19 @@ from services.intake import tables as intake
 from tests.builders import BUNKYO
 from tests.network import RunningNetwork
 from tests.partners import AReferral, a_referral
+from wards.load import bundled_ward
 
 WARD = BUNKYO.code
+
+
+def ward_by_nats(folder: Path, agency: str) -> Path:
+    """A ward file in ``folder`` in which the agency wants its events by NATS."""
+    text = bundled_ward().read_text("utf-8")
+    line = f'id = "{agency}"\n'
+    assert text.count(line) == 1
+    ward = folder / "ward.toml"
+    ward.write_text(text.replace(line, f'{line}delivery = {{ way = "nats" }}\n'), "utf-8")
+    return ward
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +27,7 @@ from tests.through_their_own_systems.nats_partner import (
     NatsPartner,
     a_credential,
     connected_as,
+    ward_by_nats,
 )
 
 SENDER, HUB = "anshin-motofuji", "hub-motofuji"
@@ -37,13 +37,7 @@ SENDER, HUB = "anshin-motofuji", "hub-motofuji"
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
     """Its hub wants events by NATS; what fails is tried again after a second, and not before."""
     folder = tmp_path_factory.mktemp("nats-delivery")
-    text = Path("wards/bunkyo.toml").read_text("utf-8")
-    at = text.index(f'id = "{HUB}"')
-    begins = text.index("\n", at) + 1
-    text = text[:begins] + 'delivery = { way = "nats" }\n' + text[begins:]
-    ward = folder / "ward.toml"
-    ward.write_text(text, "utf-8")
-    with running_network(folder / "home", ward=ward) as running:
+    with running_network(folder / "home", ward=ward_by_nats(folder, HUB)) as running:
         yield running
 
 
