@@ -13,6 +13,7 @@ NOW = datetime(2026, 11, 20, 17, 0, tzinfo=JAPAN)
 
 DOC = "urn:uuid:00000000-0000-4000-8000-00000000000"
 SECTION = "http://jpfhir.jp/fhir/eReferral/CodeSystem/document-section"
+JP = "http://jpfhir.jp/fhir"
 REPRESENTATION = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
 
 
@@ -227,3 +228,133 @@ def a_document(to: str | None = "hub-motofuji") -> Json:
         "timestamp": "2026-11-20T12:12:20+09:00",
         "entry": [{"fullUrl": f"{DOC}{i}", "resource": r} for i, r in enumerate(resources)],
     }
+
+
+def a_published_document(to: str | None = "hub-motofuji", *, by_text: bool = True) -> Json:
+    """A 診療情報提供書 of the shape that the published example has, the words ours.
+
+    Shape: profiles, order of sections (920 before 910) and their codes, entries with ``type`` and
+    ``display``, a Practitioner shown as a PractitionerRole, an ``event`` of a day, names in IDE and SYL,
+    organisations with the number of a health-insurance institution. From the example that HL7 Japan and
+    JAMI publish with their implementation guide 診療情報提供書 HL7 FHIR 記述仕様 (IG eReferral, FHIR
+    4.0.1): ExampleJson/Bundle-BundleReferralExample01.json,
+    https://github.com/jami-fhir-jp-wg/eReferral (commit 0821f245). ``by_text=False`` leaves the
+    narratives of 300 out, as the profile allows. It has neither our function nor a legal basis, and
+    without ``to`` no id of an agency of ours.
+    """
+
+    def entry(n: str, kind: str, display: str) -> Json:
+        return {"reference": f"{DOC}{n}", "type": kind, "display": display}
+
+    def section(code: str, title: str, words: str | None, *entries: Json) -> Json:
+        made = a_section(code, title, words)
+        made["code"]["coding"][0]["display"] = f"{title}セクション"
+        return made | ({"entry": [*entries]} if entries else {})
+
+    def resource(kind: str, **elements: Any) -> Json:
+        profile = f"http://jpfhir.jp/fhir/eCS/StructureDefinition/JP_{kind}_eCS"
+        meta = {"lastUpdated": "2026-11-20T10:00:00+09:00", "profile": [profile]}
+        number = [{"system": f"{JP}/core/IdSystem/resourceInstance-identifier", "value": "1"}]
+        return {"resourceType": kind, "meta": meta, "identifier": number, **elements}
+
+    def status(kind: str, code: str) -> Json:
+        return {
+            "coding": [{"system": f"http://terminology.hl7.org/CodeSystem/{kind}", "code": code}]
+        }
+
+    def condition(words: str, state: str = "active", **more: Any) -> Json:
+        return resource(
+            "Condition",
+            clinicalStatus=status("condition-clinical", state),
+            verificationStatus=status("condition-ver-status", "confirmed"),
+            category=[status("condition-category", "problem-list-item")],
+            code={"text": words},
+            subject={"reference": f"{DOC}1"},
+            **more,
+        )
+
+    def organisation(name: str, number: str) -> Json:
+        numbers = [
+            {"system": f"{JP}/core/IdSystem/insurance-medical-institution-no", "value": number}
+        ]
+        category = (
+            f"{JP}/core/Extension/StructureDefinition/JP_Organization_InsuranceOrganizationCategory"
+        )
+        coding = {"system": "urn:oid:1.2.392.100495.20.3.22", "code": "1"}
+        return resource("Organization", name=name) | {
+            "identifier": numbers,
+            "type": [status("organization-type", "prov")],
+            "extension": [{"url": category, "valueCoding": coding}],
+        }
+
+    visit = {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"}
+    doctor = a_patient()["name"]
+    receiver = organisation("見本の宛先", "1310000002")
+    if to is not None:
+        receiver["identifier"].append({"system": system(WARD, "agency"), "value": to})
+    resources = [
+        a_patient(),
+        resource("Encounter", status="finished", **{"class": visit}),
+        resource("Practitioner", name=doctor),
+        resource("Practitioner", name=[{"text": "見本 宛先医"}]),
+        organisation("見本病院", "1310000001"),
+        receiver,
+        resource("Encounter", status="finished", reasonCode=[{"text": "短期入所の調整"}], **{"class": visit}),
+        condition("不眠", onsetDateTime="2026-11"),
+        condition("不眠", note=[{"text": "先週から眠れていない。"}]),
+        condition("骨折", "resolved", onsetDateTime="2019"),
+        resource(
+            "AllergyIntolerance",
+            clinicalStatus=status("allergyintolerance-clinical", "active"),
+            code={"text": "サバ"},
+            patient={"reference": f"{DOC}1"},
+            onsetAge={"system": "http://unitsofmeasure.org", "value": 30, "code": "a"},
+            note=[{"text": "食後に発疹"}],
+        ),
+    ]  # fmt: skip
+    parts = [
+        ("950", "紹介目的", "短期入所の調整", entry("7", "Encounter", "紹介目的")),
+        ("340", "傷病名・主訴", "不眠", entry("8", "Condition", "傷病名・主訴")),
+        ("360", "現病歴", "先週から眠れていない。", entry("9", "Condition", "現病歴")),
+        ("370", "既往歴", "骨折　2019年", entry("a", "Condition", "既往歴")),
+        ("510", "アレルギー・不耐性反応", "サバ", entry("b", "AllergyIntolerance", "アレルギー")),
+    ]
+    described = [section(c, title, words if by_text else None, e) for c, title, words, e in parts]
+    document = a_document()
+    document["timestamp"] = "2026-11-20T10:00:00+09:00"
+    composition: Json = document["entry"][0]["resource"]
+    composition["extension"] = [
+        {
+            "url": "http://hl7.org/fhir/StructureDefinition/composition-clinicaldocument-versionNumber",
+            "valueString": "1.0",
+        }
+    ]
+    composition |= {
+        "category": [composition["type"]],
+        "event": [{"code": [{"text": "診療情報提供書発行"}], "period": {"start": "2026-11-20"}}],
+        "encounter": entry("2", "Encounter", "受診"),
+        "author": [
+            entry("3", "Practitioner", "作成者PractitionerRoleリソース"),
+            entry("5", "Organization", "作成機関Organizationリソース"),
+        ],
+        "custodian": entry("5", "Organization", "交付責任機関Organizationリソース"),
+        "section": [
+            section("920", "紹介元情報", "見本病院", entry("5", "Organization", "紹介元医療機関"),
+                    entry("3", "Practitioner", "紹介元医師")),
+            section("910", "紹介先情報", "見本の宛先", entry("6", "Organization", "紹介先医療機関"),
+                    entry("4", "Practitioner", "紹介先医師")),
+            section("300", "構造情報", None) | {"section": described},
+        ],
+    }  # fmt: skip
+    numbered = zip("123456789ab", resources, strict=True)
+    entries = [{"fullUrl": f"{DOC}{n}", "resource": held} for n, held in numbered]
+    return document | {"entry": [document["entry"][0], *entries]}
+
+
+def with_ours(document: Json) -> Json:
+    """With the two extensions that a referral needs of ours, and nothing else."""
+    document["entry"][0]["resource"]["extension"] += [
+        {"url": extension("function"), "valueCode": "emergency"},
+        {"url": extension("consent-basis"), "valueCode": "C1"},
+    ]
+    return document

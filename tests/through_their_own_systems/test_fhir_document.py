@@ -8,7 +8,7 @@ import pytest
 from schemas.partner import ReferralSubmission
 from schemas.problems import Refusal
 from services.intake.fhir.document import plain
-from services.intake.fhir.names import DOCUMENT_TYPES, LOINC, SECTION_SYSTEMS
+from services.intake.fhir.names import DOCUMENT_TYPES, LOINC, SECTION_SYSTEM
 from services.intake.fhir.reading import Came, read_post
 from services.intake.fhir.tables import FROM_SECTION, SECTIONS, TO_SECTION
 from services.intake.my_number import has_my_number
@@ -67,7 +67,7 @@ def without_extension(name: str) -> Json:
 
 def test_every_published_section_has_its_place() -> None:
     assert PUBLISHED - {"300", FROM_SECTION, TO_SECTION} <= set(SECTIONS)
-    assert SECTION in SECTION_SYSTEMS
+    assert SECTION_SYSTEM.fullmatch(SECTION)
 
 
 def test_its_words_go_to_summary_complaint_and_risks() -> None:

@@ -15,7 +15,12 @@ from services.intake.fhir.openapi import fhir_operations
 from services.intake.fhir.reading import Came, read_post
 from tests.builders import BUNKYO
 from tests.network import RunningNetwork
-from tests.through_their_own_systems.fhir_samples import NOW, WARD
+from tests.through_their_own_systems.fhir_samples import (
+    NOW,
+    WARD,
+    a_published_document,
+    with_ours,
+)
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "partners.md").read_text("utf-8")
 CHAPTER = DOCUMENT.partition("\n## 8 FHIR\n")[2].partition("\n## 9 ")[0]
@@ -80,6 +85,19 @@ def test_sections_are_those_of_the_code() -> None:
         if field in ("summary", "complaint", "risks") or field.startswith("取り込まない")
     }
     assert {c: None if f.startswith("取") else f for c, f in sections.items()} == tables.SECTIONS
+
+
+def test_what_a_published_document_lacks_is_told() -> None:
+    (told,) = re.findall(r"```js\n(.*?)```", CHAPTER, re.S)
+    extensions = json.loads(f"{{{told}}}")["extension"]
+    document = a_published_document()
+    document["entry"][0]["resource"]["extension"] += extensions
+    assert document == with_ours(a_published_document())
+    came = read_post(json.dumps(document).encode(), BUNKYO, "sample-hospital", NOW)
+    assert isinstance(came, Came), came
+    fields = {name for _, cell, _ in rows("文書 / the document", "項目 / our field", "")
+              for name in cell.split(", ") if name.isidentifier() and name.isascii()}  # fmt: skip
+    assert fields <= set(came.slip.body)
 
 
 def test_every_element_that_is_taken_is_told() -> None:

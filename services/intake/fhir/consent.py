@@ -37,8 +37,9 @@ def read_consent(slip: Slip, parcel: Parcel, root: Resource) -> None:
         slip.wrong(
             f"{root.path}.extension",
             f"同意・提供の根拠が要ります。Consent を添え、policyRule に system {wanted} のコードを書くか、"
-            f"拡張 {extension('consent-basis')} を付けてください / the legal basis is needed: a Consent with "
-            "a code of that system in policyRule, or that extension",
+            f"拡張 {extension('consent-basis')} を足し、valueCode に書いてください（/v1/directory の "
+            "consent_bases） / the legal basis is needed: a Consent with a code of that system in "
+            "policyRule, or that extension, a code as its valueCode (consent_bases in /v1/directory)",
         )
         return
     consent = parcel.use(consents[0])

@@ -5,7 +5,9 @@ note", or the same code of JP's own ``doc-typecodes``). Its sections, by the pub
 910 紹介先, and within 300 構造情報 the rest, of which 950 紹介目的, 340 傷病名・主訴 and 360 現病歴 must be
 there (診療情報提供書 HL7 FHIR 記述仕様 1.1.6, JP_Composition_eReferral,
 https://jpfhir.jp/fhir/eReferral/igv1/StructureDefinition-JP-Composition-eReferral.html). What goes
-where is in ``tables.SECTIONS``; each part of the summary begins with its section's title.
+where is in ``tables.SECTIONS``; each part of the summary begins with its section's title. A section's
+narrative says all that its entries say (記述仕様 表5-3); the profile lets it be left out, and then the
+entries are read (``reasons``).
 
 The document knows neither our functions nor a legal basis: the extensions ``function`` and
 ``consent-basis`` of the Composition say them (a Consent among the entries does, too). Nothing is guessed.
@@ -23,15 +25,17 @@ from services.intake.fhir.names import (
     DOCUMENT_TYPES,
     E_REFERRAL,
     LOINC,
-    SECTION_SYSTEMS,
+    ORGANIZATION_TYPE,
+    SECTION_SYSTEM,
     extension,
 )
-from services.intake.fhir.parcel import Parcel, Resource
+from services.intake.fhir.parcel import Parcel, Resource, codes
 from services.intake.fhir.parties import read_receiver, read_sender
 from services.intake.fhir.person import first_name, read_person
+from services.intake.fhir.reasons import said
 from services.intake.fhir.request import read_reference
 from services.intake.fhir.slip import Slip
-from services.intake.fhir.tables import FROM_SECTION, SECTIONS, TO_SECTION
+from services.intake.fhir.tables import FROM_SECTION, PAST_SECTION, SECTIONS, TO_SECTION
 from wards.model import Ward
 from wards.terms import RequestedAction
 
@@ -78,18 +82,19 @@ def read_document(
     for name, pointer in _EXTENSIONS.items():
         found = composition.extension(name)
         if found is not None:
-            said, stands = found
+            value, stands = found
             if name == "requested-by":
-                said = moments.last_moment(said)
-            slip.put(pointer, said, stands)
+                value = moments.last_moment(value)
+            slip.put(pointer, value, stands)
     term = ward.term("requested_actions", str(slip.body.get("requested_action")))
     if not slip.has("/function") and isinstance(term, RequestedAction):
         slip.put("/function", term.function, f"{path}.extension")
     if not slip.has("/function"):
         slip.wrong(
             f"{path}.extension",
-            f"機能が要ります。拡張 {extension('function')} にコードを書いてください（/v1/directory の functions） / "
-            "the function is needed, in that extension",
+            f"機能が要ります。Composition に拡張 {extension('function')} を足し、valueCode にコードを書いてください"
+            "（/v1/directory の functions） / the function is needed: add that extension to the "
+            "Composition, a code as its valueCode (functions in /v1/directory)",
         )
     read_consent(slip, parcel, composition)
     patient = parcel.find(body.get("subject"), composition)
@@ -141,7 +146,9 @@ def _sections(sections: Any, path: str) -> Iterator[tuple[JsonObject, str]]:
 
 def _code(section: JsonObject) -> str | None:
     codings = (section.get("code") or {}).get("coding") or ()
-    return next((c.get("code") for c in codings if c.get("system") in SECTION_SYSTEMS), None)
+    return next(
+        (c.get("code") for c in codings if SECTION_SYSTEM.fullmatch(str(c.get("system")))), None
+    )
 
 
 def _read_sections(
@@ -157,6 +164,9 @@ def _read_sections(
                 f"{path}.focus", "本人以外のことは受け付けません / it is about somebody else"
             )
         entries = [(entry, composition) for entry in section.get("entry") or ()]
+        text = plain(str((section.get("text") or {}).get("div") or ""))
+        if code in (TO_SECTION, FROM_SECTION) and text:
+            left.append(f"{path}.text")
         if code == TO_SECTION:
             named = [e for e in entries if _may_receive(parcel, e[0], composition)]
             # Words alone name somebody too: told as not understood, not routed by address.
@@ -167,24 +177,38 @@ def _read_sections(
                 read_sender(slip, parcel, entry, composition, path, agency)
             continue
         field = SECTIONS.get(code or "", "summary")
-        text = plain(str((section.get("text") or {}).get("div") or ""))
         if field is None:
             left.append(path)
-        elif text:
+            continue
+        if not text:
+            past = code == PAST_SECTION
+            told = [said(slip, parcel, parcel.look(*e), patient, past=past) for e in entries]
+            left += [f"{path}.entry[{i}]" for i, each in enumerate(told) if each is None]
+            text = "\n".join(filter(None, told))
+        if text:
             title = str(section.get("title") or "").strip()
             words[field].append(f"【{title}】{text}" if title and field != "complaint" else text)
             where.setdefault(field, path)
     slip.expect("/summary", f"{composition.path}.section")
     if slip.has("/risks"):
         words["summary"] += words.pop("risks")
-    for field, said in words.items():
-        if said:
-            slip.put(f"/{field}", "\n".join(said), where.get(field, composition.path))
+    for field, parts in words.items():
+        if parts:
+            slip.put(f"/{field}", "\n".join(parts), where.get(field, composition.path))
     return left
 
 
 def _may_receive(parcel: Parcel, reference: Any, composition: Resource) -> bool:
-    """Of the receiver, section 910 names the organisation, and maybe its department and a doctor; a
-    doctor alone says nothing of an agency."""
-    named = parcel.find(reference, composition)
-    return named is None or named.type not in ("Practitioner",)
+    """Of the receiver, section 910 names the organisation, and maybe its department and a doctor. A
+    doctor alone says nothing of an agency, nor does a department (診療科) that does not say of whom: in a
+    published example each is part of itself."""
+    named = parcel.look(reference, composition)
+    if named is None:
+        return True
+    body = named.body
+    if named.type in ("Practitioner", "PractitionerRole"):
+        return "organization" in body
+    kinds = [code for code, _ in codes(body.get("type"), ORGANIZATION_TYPE, named.path)]
+    if "dept" not in kinds or "identifier" in body:
+        return True
+    return "partOf" in body and parcel.look(body["partOf"], named) is not named

@@ -10,8 +10,12 @@ where they are published:
   ``JP_Composition_eReferral``, section codes in ``eReferral/CodeSystem/document-section``.
 * 電子カルテ情報共有サービス JP-CLINS 1.10 (https://jpfhir.jp/fhir/clins/igv1/): the same document with
   section codes in ``clins/CodeSystem/document-section``.
+* The same codes stand under further names: ``eCS`` (記述仕様 表5-3), ``eDischargeSummary``, and with the
+  CodeSystem's id, ``jp-codeSystem-clins-document-section``. Were one not known, a receiver (910) would
+  be words like any others.
 """
 
+import re
 from typing import Final
 
 REPRESENTATION: Final = "http://hl7.org/fhir/StructureDefinition/iso21090-EN-representation"
@@ -20,14 +24,12 @@ ABSENT: Final = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 TASK_CODE: Final = "http://hl7.org/fhir/CodeSystem/task-code"
 CONSENT_SCOPE: Final = "http://terminology.hl7.org/CodeSystem/consentscope"
 LOINC: Final = "http://loinc.org"
+ORGANIZATION_TYPE: Final = "http://terminology.hl7.org/CodeSystem/organization-type"
 DOCUMENT_TYPES: Final = "http://jpfhir.jp/fhir/Common/CodeSystem/doc-typecodes"
 E_REFERRAL: Final = "57133-1"
 """LOINC "Referral note"; as 診療情報提供書 also in JP's own ``doc-typecodes``."""
-SECTION_SYSTEMS: Final = frozenset(
-    {
-        "http://jpfhir.jp/fhir/eReferral/CodeSystem/document-section",
-        "http://jpfhir.jp/fhir/clins/CodeSystem/document-section",
-    }
+SECTION_SYSTEM: Final = re.compile(
+    r"http://jpfhir\.jp/fhir/\w+/CodeSystem/(?:[\w-]+-)?document-section", re.ASCII
 )
 
 PROBLEM: Final = "urn:tsunagu:problem"

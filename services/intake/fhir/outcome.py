@@ -33,8 +33,9 @@ def not_taken(expressions: Iterable[str]) -> JsonObject | None:
         {
             "severity": "information",
             "code": "informational",
-            "diagnostics": "取り込んでいません。ファイルは添付で、ほかは note に書いて送ってください / not taken: send "
-            "files as attachments, anything else in note",
+            "diagnostics": "取り込んでいません。ファイルは添付で、ほかは note（文書はセクションの text）に書いてくだ"
+            "さい / not taken: send files as attachments, anything else in note (in a document: the text "
+            "of a section)",
             "expression": [expression],
         }
         for expression in expressions

@@ -70,7 +70,13 @@ class Parcel:
         return moments.in_force(element.get("period"), self._now)
 
     def find(self, reference: Any, holder: Resource) -> Resource | None:
-        """The resource that a Reference within ``holder`` names; None when it is not here."""
+        """The resource that a Reference within ``holder`` names, to be used; None when it is not
+        here."""
+        found = self.look(reference, holder)
+        return None if found is None else self.use(found)
+
+    def look(self, reference: Any, holder: Resource) -> Resource | None:
+        """The same, without taking anything of it yet."""
         target = reference.get("reference") if isinstance(reference, dict) else None
         if not isinstance(target, str) or not target:
             return None
@@ -90,7 +96,7 @@ class Parcel:
                     r for r in self.resources
                     if not r.owner and r.type == kind and r.body.get("id") == name
                 ]  # fmt: skip
-        return self.use(found[0]) if len(found) == 1 else None
+        return found[0] if len(found) == 1 else None
 
     def concerns(self, reference: Any, holder: Resource, wanted: Resource | None) -> bool:
         """Whether a Reference names this very resource, or nothing at all. Whatever cannot be found

@@ -22,9 +22,10 @@ def read_receiver(
         slip.wrong(
             where,
             f"宛先がこのネットワークの機関として書かれていません。Organization.identifier に system "
-            f"{system(parcel.ward, 'agency')} の機関 ID を書くか、宛先を省いてください（住所から決まります） / the "
-            "receiver is not named as an agency of this network: give its id in that system, or leave "
-            "the receiver out",
+            f"{system(parcel.ward, 'agency')} の機関 ID（/v1/directory の agencies）を書き足すか、宛先（文書では "
+            "910 のセクション）を省いてください（住所から決まります） / the receiver is not named as an agency of this "
+            "network: add its id in that system (agencies in /v1/directory), or leave the receiver (of "
+            "a document the section 910) out",
         )
     elif any(place != known[0] for place in known[1:]):
         slip.wrong(where, "宛先は一つにしてください / one receiver only")

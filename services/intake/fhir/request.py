@@ -15,9 +15,10 @@ from services.intake.fhir.consent import read_consent
 from services.intake.fhir.names import ABSENT, TASK_CODE, system
 from services.intake.fhir.parcel import Parcel, Resource, codes, texts
 from services.intake.fhir.parties import read_receiver, read_requester, read_sender
-from services.intake.fhir.person import read_person, words_of
+from services.intake.fhir.person import read_person
+from services.intake.fhir.reasons import said
 from services.intake.fhir.slip import Slip
-from services.intake.fhir.tables import NOT_SO, PRIORITY_OF_URGENCY, URGENCY_OF_PRIORITY
+from services.intake.fhir.tables import PRIORITY_OF_URGENCY, URGENCY_OF_PRIORITY
 from wards.model import Ward
 from wards.terms import RequestedAction
 
@@ -144,11 +145,9 @@ def _read_words(
     reasons = [*texts(body.get("reasonCode"), f"{path}.reasonCode")]
     for i, reference in enumerate(body.get("reasonReference") or ()):
         where = f"{path}.reasonReference[{i}]"
-        condition = parcel.find(reference, request)
-        words = None
-        if condition is not None and condition.type == "Condition":
-            _check_condition(slip, parcel, condition, patient)
-            words = words_of(condition.body.get("code") or {})
+        condition = parcel.look(reference, request)
+        named = condition is not None and condition.type == "Condition"
+        words = said(slip, parcel, condition, patient) if named else None
         if words is not None:
             reasons.append((words, where))
         else:
@@ -159,21 +158,6 @@ def _read_words(
     if reasons:
         slip.put("/complaint", "\n".join(text for text, _ in reasons), reasons[0][1])
     return left
-
-
-def _check_condition(
-    slip: Slip, parcel: Parcel, condition: Resource, patient: Resource | None
-) -> None:
-    """A reason must be this person's, and so."""
-    body, path = condition.body, condition.path
-    if not parcel.concerns(body.get("subject"), condition, patient):
-        slip.wrong(
-            f"{path}.subject", "本人のことと確かめられません / not known to be of the person"
-        )
-    for name, (wanted, denied) in NOT_SO.items():
-        for code, where in codes(body.get(name), wanted, f"{path}.{name}"):
-            if code in denied:
-                slip.wrong(where, "打ち消されたか、いまはない状態です / it was refuted or is past")
 
 
 def _read_when(slip: Slip, body: JsonObject, path: str) -> None:

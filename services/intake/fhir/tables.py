@@ -124,17 +124,19 @@ name the receiver and the sender. Any section unknown here goes to the summary: 
 TO_SECTION: Final = "910"
 FROM_SECTION: Final = "920"
 
-NOT_SO: Final = {
-    "verificationStatus": (
-        "http://terminology.hl7.org/CodeSystem/condition-ver-status",
-        frozenset({"refuted", "entered-in-error"}),
-    ),
-    "clinicalStatus": (
-        "http://terminology.hl7.org/CodeSystem/condition-clinical",
-        frozenset({"inactive", "remission", "resolved"}),
-    ),
-}
-"""A Condition with one of these statuses is none that anybody has (https://hl7.org/fhir/R4/condition.html)."""
+PAST_SECTION: Final = "370"
+
+_TERMS: Final = "http://terminology.hl7.org/CodeSystem"
+_UNTRUE: Final = frozenset({"refuted", "entered-in-error"})
+_OVER: Final = frozenset({"inactive", "remission", "resolved"})
+NOT_SO: Final = (
+    ("verificationStatus", f"{_TERMS}/condition-ver-status", _UNTRUE),
+    ("verificationStatus", f"{_TERMS}/allergyintolerance-verification", _UNTRUE),
+    ("clinicalStatus", f"{_TERMS}/condition-clinical", _OVER),
+    ("clinicalStatus", f"{_TERMS}/allergyintolerance-clinical", _OVER),
+)
+"""A Condition or an AllergyIntolerance with one of these statuses is none that anybody has
+(https://hl7.org/fhir/R4/condition.html, https://hl7.org/fhir/R4/allergyintolerance.html)."""
 
 TAKEN: Final = {
     "ServiceRequest": frozenset(
@@ -163,7 +165,11 @@ TAKEN: Final = {
             "restriction",
         }
     ),
-    "Condition": frozenset({"code", "subject", "clinicalStatus", "verificationStatus"}),
+    "Condition": frozenset({"code", "subject", "clinicalStatus", "verificationStatus", "note"}),
+    "AllergyIntolerance": frozenset(
+        {"code", "patient", "clinicalStatus", "verificationStatus", "note"}
+    ),
+    "Encounter": frozenset({"status", "class", "subject", "reasonCode"}),
     "Organization": frozenset({"identifier", "name", "active"}),
     "Practitioner": frozenset({"identifier", "name", "active"}),
     "PractitionerRole": frozenset({"identifier", "organization", "practitioner", "active"}),
