@@ -5,6 +5,7 @@ request-reply. Handlers of questions are FastStream subscribers on ``Bus.broker`
 """
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
@@ -74,17 +75,25 @@ class Bus:
         )
         self.nc: Client
         self.js: JetStreamContext
+        self._is_up = False  # once it was
 
     async def connect(self) -> None:
         """Connect; waits for as long as the server is not there."""
-        while True:
-            try:
-                self.nc = await self.broker.connect()
-                break
-            except (TimeoutError, OSError, nats.errors.Error):
+        heeded = _cancellations()
+        nc: Client | None = None
+        while nc is None:
+            with contextlib.suppress(TimeoutError, OSError, nats.errors.Error):
+                nc = await self.broker.connect()
+            if _cancellations() > heeded:  # which the client forgot, see ``_heeding_cancellation``
+                if nc is not None:
+                    await nc.close()
+                raise asyncio.CancelledError
+            if nc is None:
                 await asyncio.sleep(0.1)
+        self.nc = nc
         self.nc.request = _heeding_cancellation(self.nc.request)  # type: ignore[method-assign]
         self.js = self.nc.jetstream(timeout=ACK_TIMEOUT)  # asks by nc.request, too
+        self._is_up = True
 
     async def start(self) -> None:
         """Begin to answer questions: subscribes the handlers registered on ``broker``."""
@@ -93,7 +102,8 @@ class Bus:
     async def close(self) -> None:
         """Not drained, as the library's own ``stop`` does: what matters is committed, and draining
         waits for ever on a broker that is gone, or on a message that nobody takes any more."""
-        await self.nc.close()
+        if self._is_up:
+            await self.nc.close()
 
     async def publish(
         self,
@@ -148,23 +158,27 @@ class Bus:
             return reply.model_dump_json(exclude_none=True).encode()
 
 
+def _cancellations() -> int:
+    """How often the running task was told to stop."""
+    return cast("asyncio.Task[Any]", asyncio.current_task()).cancelling()
+
+
 def _heeding_cancellation(
-    request: Callable[..., Coroutine[Any, Any, Msg]],
+    ask: Callable[..., Coroutine[Any, Any, Msg]],
 ) -> Callable[..., Coroutine[Any, Any, Msg]]:
     """In Python 3.11 the client's ``asyncio.wait_for`` forgets a cancellation that comes in the moment
     of the answer; whoever was told to stop then would go on for ever."""
 
-    @functools.wraps(request)
-    async def requesting(*args: Any, **kwargs: Any) -> Msg:
-        task = cast("asyncio.Task[Any]", asyncio.current_task())
-        heeded = task.cancelling()
+    @functools.wraps(ask)
+    async def asking(*args: Any, **kwargs: Any) -> Msg:
+        heeded = _cancellations()
         try:
-            return await request(*args, **kwargs)
+            return await ask(*args, **kwargs)
         finally:
-            if task.cancelling() > heeded:
+            if _cancellations() > heeded:
                 raise asyncio.CancelledError
 
-    return requesting
+    return asking
 
 
 async def _as_it_came(message: StreamMessage[Any]) -> bytes:

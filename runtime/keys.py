@@ -1,6 +1,7 @@
 """Keys in files that only their owner can read."""
 
 import os
+import re
 import secrets
 import tomllib
 from pathlib import Path
@@ -45,16 +46,17 @@ def agency_key(path: Path, agency: str) -> str:
     KeyFileError, said in both languages for whoever typed the command."""
     try:
         refuse_open(path)
-        text = path.read_text(encoding="utf-8").strip()
+        text = path.read_text(encoding="utf-8-sig").strip()
     except KeyFileError as error:
         raise KeyFileError(f"鍵のファイルを他の人も読めます / {error}") from None
     except (OSError, ValueError):
         raise KeyFileError(f"鍵のファイルが読めません / cannot read the key file {path}") from None
     try:
         key = tomllib.loads(text).get(agency, "")
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         key = text
-    if not isinstance(key, str) or not key or not key.isascii() or not key.isprintable():
+    # What has a space or a quote in it is a file of keys with a slip of the pen, not a key.
+    if not isinstance(key, str) or not re.fullmatch(r"[!#-&(-~]+", key):
         raise KeyFileError(f"{path} に {agency} の鍵がありません / no key of {agency} in {path}")
     return key
 

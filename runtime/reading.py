@@ -153,10 +153,11 @@ class JournalReader:
     async def _take(self) -> None:
         while True:
             messages = await self._feed.take(_BATCH)
+            taken_in: list[Entry] = []
             work = self._work
             while True:
                 try:
-                    taken_in = await asyncio.to_thread(work, messages)
+                    await asyncio.to_thread(work, messages, taken_in)
                     break
                 except sa.exc.IntegrityError:
                     # Something in here contradicts what is on record; its neighbours do not.
@@ -175,18 +176,16 @@ class JournalReader:
             for gap in list(self.missing.values()):
                 await self._ask_again(gap.producer)
 
-    def _work_one_by_one(self, messages: list[Msg]) -> list[Entry]:
-        taken_in: list[Entry] = []
+    def _work_one_by_one(self, messages: list[Msg], taken_in: list[Entry]) -> None:
         for message in messages:
             try:
-                taken_in += self._work([message])
+                self._work([message], taken_in)
             except sa.exc.IntegrityError:
                 self.read = self._load()
                 self._bury([(message, "contradicts what is on record")])
-        return taken_in
 
-    def _work(self, messages: list[Msg]) -> list[Entry]:
-        """One transaction for the whole batch. Gives what was new."""
+    def _work(self, messages: list[Msg], taken_in: list[Entry]) -> None:
+        """One transaction for the whole batch. Adds to ``taken_in`` what was new."""
         read = dict(self.read)
         entries: list[Entry] = []
         seen: dict[str, Msg] = {}
@@ -224,7 +223,7 @@ class JournalReader:
         self.contradictions += len(contradicting)  # once, however often this was tried
         self.read = read
         self._note_healed()
-        return entries
+        taken_in += entries
 
     def _contradictions(self, seen: dict[str, Msg], entries: list[Entry]) -> list[tuple[Msg, str]]:
         """A number taken in before must be the same entry again. Another one means that the

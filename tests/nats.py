@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import os
 import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -23,7 +25,16 @@ def a_nats_server(home: Path) -> Iterator[Settings]:
     port = free_port()
     configuration = nats_configuration(home, port, (*LOGINS, TESTER))
     server = subprocess.Popen(
-        [find_server(), "-c", str(configuration)],
+        # It goes when we do, however that is.
+        [
+            sys.executable,
+            "-m",
+            "runtime.tether",
+            str(os.getpid()),
+            find_server(),
+            "-c",
+            str(configuration),
+        ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

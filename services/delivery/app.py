@@ -73,7 +73,6 @@ class _Delivery:
         self._manifests = Manifests(service.engine, self._inboxes, self._keys, ward, clock)
         self._peacetime = Peacetime(service.engine, self._inboxes, ward, clock)
         self._faults: dict[str, str] = {}
-        self._numbered: dict[tuple[str, int], Waiting] = {}
         self._loop = asyncio.get_running_loop()
         steady = NeverBackwards(clock)  # what is due stays due when the host's clock is set back
         self._queue = Queue(service.engine, self._guard, ward, steady)
@@ -161,14 +160,10 @@ class _Delivery:
         return waiting
 
     def _take_in_journals(self, connection: Connection, entries: list[Entry]) -> None:
-        # By number: what is taken in once more after a fault has its number of the first time.
-        waiting = self._take_in(connection, entries)
-        self._numbered.update(((row.agency, row.number), row) for row in waiting)
+        self.dispatcher.numbered(self._take_in(connection, entries))
 
     async def _after_journals(self, entries: list[Entry]) -> None:
-        numbered, self._numbered = self._numbered, {}
-        committed = {entry.value["id"] for entry in entries}
-        self.dispatcher.give(row for row in numbered.values() if row.event["id"] in committed)
+        self.dispatcher.committed({entry.value["id"] for entry in entries})
         await self._tell(entries)
 
     async def _after(self, entries: list[Entry]) -> None:

@@ -8,7 +8,7 @@
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from itertools import groupby
 from typing import TypeVar
 
@@ -47,6 +47,7 @@ class Dispatcher:
         self._notes = notes
         self._carriers = carriers
         self._after = after
+        self._numbered: dict[tuple[str, str], Waiting] = {}
         self._noter = Noter(notes, self._noted)
         self.lanes = {
             agency.id: Lane(agency.id, carrier, queue, notes, self._noter, clock)
@@ -75,8 +76,15 @@ class Dispatcher:
             if agency in self.lanes:
                 self.lanes[agency].wake()
 
-    def give(self, rows: Iterable[Waiting]) -> None:
-        """These were numbered, each agency's in order; call it in the loop, after the commit."""
+    def numbered(self, rows: Iterable[Waiting]) -> None:
+        """These are numbered in a transaction that may yet fail; then they may get another number."""
+        self._numbered.update(((row.agency, row.event["id"]), row) for row in rows)
+
+    def committed(self, events: Collection[str]) -> None:
+        """Of what was numbered these events are on the disk; the rest is forgotten, for it is numbered
+        anew or found in the queue. Call it in the loop, while nothing is being numbered."""
+        rows = [row for (_, event), row in self._numbered.items() if event in events]
+        self._numbered.clear()
         for agency, given in groupby(sorted(rows, key=_order), key=lambda row: row.agency):
             if agency in self.lanes:
                 self.lanes[agency].give(given)

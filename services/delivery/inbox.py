@@ -14,6 +14,7 @@ from sqlalchemy.engine import Connection, Engine
 from runtime.database import reading
 from runtime.reading import Entry
 from schemas import queries as q
+from schemas.base import JsonObject
 from schemas.journal import AnyEntry, read_entry
 from schemas.outside import cloud_event
 from services.delivery import tables as t
@@ -28,11 +29,12 @@ def check_entry(body: bytes, value: dict[str, Any]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Numbered:
-    """An event that has got its number in an agency's inbox."""
+    """An entry that has got its number in an agency's inbox; ``event``: as it is told outside."""
 
     agency: str
     number: int
     entry: AnyEntry
+    event: JsonObject
 
 
 class Inboxes:
@@ -52,11 +54,12 @@ class Inboxes:
         numbered: list[Numbered] = []
         rows = []
         for _, entry in told:
-            hashed = event_hash(cloud_event(entry))
+            event = cloud_event(entry)
+            hashed = event_hash(event)
             for agency in entry.concerns:
                 number, head = heads[agency]
                 heads[agency] = number + 1, next_head(head, hashed)
-                numbered.append(Numbered(agency, number + 1, entry))
+                numbered.append(Numbered(agency, number + 1, entry, event))
                 rows.append(
                     {
                         "agency": agency,

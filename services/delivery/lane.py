@@ -25,7 +25,7 @@ from schemas.deliveries import Undelivered
 from services.delivery.carrier import Carrier, Failed, Outcome
 from services.delivery.noter import Noter
 from services.delivery.notes import Notes, Tried, of_the_way
-from services.delivery.queue import Only, Queue, Waiting
+from services.delivery.queue import OF_ONE, Only, Queue, Waiting
 
 AT_ONCE = 16
 """Events of one agency that are being carried at the same moment."""
@@ -64,7 +64,7 @@ class Lane:
         self._threads: dict[str, deque[Waiting] | None] = {}
         # Up to this number nothing waits but what is in hand; none: nobody knows.
         self._whole_to: int | None = None
-        self._let_fall = False  # something went from hand back to the queue
+        self._lost = 0  # how often something went from hand back to the queue
         self._tasks: asyncio.TaskGroup | None = None
         # Of an agency that was away before we started nothing is known: what arrives first tells.
         self._failing: set[str] = set()
@@ -83,6 +83,8 @@ class Lane:
     def give(self, rows: Iterable[Waiting]) -> None:
         """What was numbered and committed just now, in order; call it in the loop."""
         for row in rows:
+            if self._whole_to is not None and row.number <= self._whole_to:
+                continue  # a look was quicker
             if row.number - 1 != self._whole_to or not self._take(row):
                 self._whole_to = None
                 self.wake()
@@ -94,7 +96,7 @@ class Lane:
             return False
         if row.thread in self._threads:
             before = self._threads[row.thread]
-            if before is None:
+            if before is None or len(before) >= OF_ONE:
                 return False
             before.append(row)
         else:
@@ -135,11 +137,12 @@ class Lane:
         try:
             async with self._at_once:
                 outcome = await self._carried(event)
+            if not isinstance(outcome, Failed):
+                # Before anybody looks whether it still waits.
+                await asyncio.to_thread(self._notes.arrived_again, self._agency, number)
         finally:
             self._release(thread)
             self._woken.set()
-        if not isinstance(outcome, Failed):
-            await asyncio.to_thread(self._notes.arrived_again, self._agency, number)
         self._learn(thread, outcome)
         return outcome
 
@@ -158,7 +161,7 @@ class Lane:
         # What was on its way when the look began is not known to it, even if it is done by the end.
         busy = frozenset(self._threads)
         back, self._back = self._back, False
-        self._whole_to, self._let_fall = None, False
+        self._whole_to, lost = None, self._lost
         try:
             if back:
                 await asyncio.to_thread(self._notes.hurry, self._agency)
@@ -177,7 +180,7 @@ class Lane:
                 self._start(tasks, thread, taken, anyway=anyway)
             else:
                 self._lose_sight()
-        if not (self._let_fall or self._away or self._disabled):
+        if self._lost == lost and not (self._away or self._disabled):
             self._whole_to = look.whole_to
         self._more = look.more
         if look.more and look.rows:
@@ -193,7 +196,8 @@ class Lane:
         tasks.create_task(self._carry(thread, going, anyway=anyway))
 
     def _lose_sight(self) -> None:
-        self._whole_to, self._let_fall = None, True
+        self._whole_to = None
+        self._lost += 1
 
     def _which(self, room: int) -> tuple[Only, int]:
         if self._disabled:
@@ -227,7 +231,7 @@ class Lane:
             while left:
                 row = left[0]
                 async with self._at_once:
-                    if self._may_wait(row) and not anyway:
+                    if self._may_wait(row, anyway):
                         return
                     outcome = await self._carried(row.event)
                 self._say(row, outcome)
@@ -243,14 +247,14 @@ class Lane:
                 self._numbers.difference_update(row.number for row in left)
                 self._lose_sight()
             self._release(thread)
-            if self._whole_to is None:
+            if self._whole_to is None:  # or nothing stands in the queue that this has held up
                 self._woken.set()
 
-    def _may_wait(self, row: Waiting) -> bool:
+    def _may_wait(self, row: Waiting, anyway: bool) -> bool:
         """What was taken before the agency was found to be away, or was disabled."""
         if row.test and not row.attempts:
             return False
-        return self._disabled or (self._away and row.first_tried_at is None)
+        return self._disabled or (self._away and row.first_tried_at is None and not anyway)
 
     async def _carried(self, event: JsonObject) -> Outcome:
         try:

@@ -6,6 +6,7 @@ neither sent nor forgotten until it can be.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 import sqlalchemy as sa
@@ -35,13 +36,23 @@ class Noter:
         return written
 
     async def run(self) -> None:
-        while True:
-            await self._woken.wait()
-            await asyncio.sleep(_LINGER)
-            batch, self._told = self._told[:_MOST], self._told[_MOST:]
-            if not self._told:
-                self._woken.clear()
-            await self._write(batch)
+        try:
+            while True:
+                await self._woken.wait()
+                await asyncio.sleep(_LINGER)
+                batch, self._told = self._told[:_MOST], self._told[_MOST:]
+                if not self._told:
+                    self._woken.clear()
+                await self._write(batch)
+        finally:
+            await self._write_last()
+
+    async def _write_last(self) -> None:
+        """What was told in the last moment, once: what cannot be noted now is sent again after the
+        start, under the same id."""
+        if self._told:
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(self._notes.note, [tried for tried, _ in self._told])
 
     def _take(self, told: _Told) -> None:
         self._told.append(told)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -56,7 +55,8 @@ class Look:
 
 
 _MOST = 500  # rows at once
-_OF_ONE = 20  # rows of one referral at once: one that is long leaves room for the others
+OF_ONE = 20
+"""Rows of one referral at once: one that is long leaves room for the others."""
 
 
 class Only(Enum):
@@ -94,27 +94,21 @@ class Queue:
     def take_in(self, connection: Connection, events: Iterable[Numbered]) -> list[Waiting]:
         """Whoever fetches its events itself is sent none. Gives what waits once this is committed."""
         now = self._clock.now()
-        # What goes to several is put into words once.
-        told: dict[UUID, JsonObject] = {}
-        waiting: list[Waiting] = []
-        for one in events:
-            if is_sent(self._ward, one.agency):
-                entry = one.entry
-                if entry.id not in told:
-                    told[entry.id] = cloud_event(entry)
-                waiting.append(
-                    Waiting(
-                        agency=one.agency,
-                        number=one.number,
-                        thread=str(entry.referral or entry.id),
-                        test=isinstance(entry.event, DeliveryTested),
-                        attempts=0,
-                        due_at=now,
-                        first_tried_at=None,
-                        give_up_at=None,
-                        event=numbered(told[entry.id], one.number),
-                    )
-                )
+        waiting = [
+            Waiting(
+                agency=one.agency,
+                number=one.number,
+                thread=str(one.entry.referral or one.entry.id),
+                test=isinstance(one.entry.event, DeliveryTested),
+                attempts=0,
+                due_at=now,
+                first_tried_at=None,
+                give_up_at=None,
+                event=numbered(one.event, one.number),
+            )
+            for one in events
+            if is_sent(self._ward, one.agency)
+        ]
         if waiting:
             rows = [
                 {
@@ -238,7 +232,7 @@ class Queue:
                 taken[row.thread] = 0
                 if row.next_at > now:
                     blocked[row.thread] = row.next_at
-            if row.thread not in blocked and taken[row.thread] < _OF_ONE:
+            if row.thread not in blocked and taken[row.thread] < OF_ONE:
                 taken[row.thread] += 1
                 numbers.append(row.number)
         return numbers[:_MOST], blocked
@@ -279,7 +273,7 @@ class Queue:
                 t.events.c.body,
             )
             .join_from(d, t.events, d.c.event == t.events.c.id)
-            .where(d.c.agency == agency, d.c.number.in_(numbers))
+            .where(_waiting(agency), d.c.number.in_(numbers))
             .order_by(d.c.number)
         )
         return [

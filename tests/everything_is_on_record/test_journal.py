@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from nats.aio.msg import Msg
+from nats.aio.transport import TcpTransport
 from nats.js.api import StreamConfig
 from sqlalchemy.engine import Engine
 
@@ -450,6 +451,28 @@ def test_whoever_asks_and_is_told_to_stop_in_the_moment_of_the_answer_stops(
                 asking.cancel()
                 await asyncio.wait([asking], timeout=5)
                 assert asking.cancelled()
+
+    asyncio.run(story())
+
+
+def test_whoever_connects_and_is_told_to_stop_in_the_moment_of_the_answer_stops(
+    nats: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard = TcpTransport.readline
+
+    async def story() -> None:
+        bus = Bus(nats, "tester")
+
+        async def hearing(transport: TcpTransport) -> bytes:
+            line = await heard(transport)
+            connecting.cancel()
+            return line
+
+        monkeypatch.setattr(TcpTransport, "readline", hearing)
+        connecting = asyncio.create_task(bus.connect())
+        await asyncio.wait([connecting], timeout=10)
+        assert connecting.cancelled()
+        await bus.close()
 
     asyncio.run(story())
 

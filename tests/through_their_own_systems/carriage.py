@@ -149,13 +149,18 @@ class Carriage:
 
     def take_in(self, *entries: JournalEntry) -> None:
         """One batch, as the reader takes it in."""
-        self.dispatcher.give(self.commit(*entries))
+        self.commit(*entries)
+        self.dispatcher.committed({str(entry.id) for entry in entries})
 
-    def commit(self, *entries: JournalEntry) -> list[Waiting]:
-        """The same, without a word to anybody."""
+    def commit(self, *entries: JournalEntry) -> None:
+        """The same, without a word to the lanes."""
         with writing(self.engine) as connection:
-            self.sole.guard(connection)
-            return self._take_in(connection, [as_read(entry) for entry in entries])
+            self.number(connection, *entries)
+
+    def number(self, connection: sa.Connection, *entries: JournalEntry) -> None:
+        self.sole.guard(connection)
+        waiting = self._take_in(connection, [as_read(entry) for entry in entries])
+        self.dispatcher.numbered(waiting)
 
     def lane(self, agency: str) -> Lane:
         return self.dispatcher.lanes[agency]

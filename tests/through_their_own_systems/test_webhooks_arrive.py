@@ -128,9 +128,103 @@ def test_what_was_numbered_and_not_given_is_found_and_goes_first(
                     carriage.take_in(cases.one("a", HOME))
                     await until(lambda: carriage.lane(HOME).sees_everything)
                     carriage.commit(cases.one("a", HOME))
+                    carriage.dispatcher.committed(set())  # nobody knows of it
                     carriage.take_in(cases.one("a", HOME))
                     await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
         assert receiver.numbers == [1, 2, 3]
+
+    asyncio.run(story())
+
+
+def test_what_gets_another_number_after_a_fault_goes_under_that_one_alone(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.delivered(HOME) == [1])
+                    await until(lambda: carriage.lane(HOME).sees_everything)
+                    event = cases.one("b", HOME)
+                    with engine.connect() as connection:  # and nothing is committed
+                        carriage.number(connection, event)
+                    carriage.test(HOME)  # another thread was quicker
+                    carriage.take_in(event)
+                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
+        kinds = {came.number: came.event["type"] for came in receiver.came}
+        assert kinds[2] == "tsunagu.delivery_tested.v1"
+        assert sorted(receiver.numbers) == [1, 2, 3]
+
+    asyncio.run(story())
+
+
+def test_a_referral_of_which_very_much_waits_leaves_room_for_the_others(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    answer = asyncio.Event()
+
+    async def slow_about_a(came: Came, writer: asyncio.StreamWriter) -> None:
+        if came.thread == str(thread_of("a")):
+            await answer.wait()
+        await TAKES(came, writer)
+
+    async def story() -> None:
+        async with Receiver().open() as receiver:
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(cases.one("b", HOME))
+                    await until(lambda: carriage.lane(HOME).sees_everything)
+                    receiver.behave = slow_about_a
+                    for _ in range(210):
+                        carriage.take_in(cases.one("a", HOME))
+                    carriage.take_in(cases.one("b", HOME))
+                    # No clock moves: it is not the look that comes every ten seconds.
+                    await until(lambda: 212 in carriage.delivered(HOME))
+                    assert receiver.numbers.count(2) == 1
+
+    asyncio.run(story())
+
+
+def test_what_was_given_behind_an_events_last_try_is_not_sent_to_who_is_disabled(
+    engine: Engine, clock: ManualClock, cases: Cases
+) -> None:
+    """While an agency is away one new event is tried now and then. Here that one is slow; meanwhile the
+    agency is back, another event comes behind it, and then the agency is disabled."""
+    answer = asyncio.Event()
+    away = True
+
+    async def behave(came: Came, writer: asyncio.StreamWriter) -> None:
+        if came.thread == str(thread_of("slow")):
+            await answer.wait()
+            await TAKES(came, writer)
+        elif came.thread == str(thread_of("gone")):
+            await answers(410)(came, writer)
+        else:
+            await (answers(503) if away else TAKES)(came, writer)
+
+    async def story() -> None:
+        nonlocal away
+        async with Receiver().open() as receiver:
+            receiver.behave = behave
+            with Carriage(engine, clock, {HOME: receiver}) as carriage:
+                async with carriage.running():
+                    carriage.take_in(*(cases.one(f"{n}", HOME) for n in range(5)))
+                    await until(lambda: all(carriage.row(HOME, n).attempts for n in range(1, 6)))
+                    carriage.take_in(cases.one("slow", HOME))
+                    carriage.move(minutes=6)  # one new one is tried
+                    await until(lambda: 6 in receiver.numbers)
+                    away = False
+                    carriage.move(minutes=10)
+                    await until(lambda: len(carriage.delivered(HOME)) == 5)
+                    await until(lambda: carriage.lane(HOME).sees_everything)
+                    carriage.take_in(cases.one("slow", HOME), cases.one("gone", HOME))
+                    await until(lambda: carriage.row(HOME, 8).given_up_at is not None)
+                    answer.set()
+                    await until(lambda: 6 in carriage.delivered(HOME))
+                    carriage.test(HOME)  # whoever is disabled is sent tests
+                    await until(lambda: 9 in receiver.numbers)
+                    assert 7 not in receiver.numbers[: receiver.numbers.index(9)]
 
     asyncio.run(story())
 
@@ -171,6 +265,7 @@ def test_what_comes_behind_one_that_has_failed_waits_with_it(
             with Carriage(engine, clock, {HOME: receiver}) as carriage:
                 async with carriage.running():
                     carriage.take_in(cases.one("a", HOME))
+                    await until(lambda: carriage.delivered(HOME) == [1])
                     await until(lambda: carriage.lane(HOME).sees_everything)
                     receiver.behave = answers(500)
                     carriage.take_in(cases.one("a", HOME))
