@@ -271,7 +271,7 @@ def test_what_comes_behind_one_that_has_failed_waits_with_it(
                     carriage.take_in(cases.one("a", HOME))
                     await until(lambda: carriage.row(HOME, 2).attempts == 1)
                     receiver.behave = TAKES
-                    assert not carriage.lane(HOME).sees_everything
+                    await until(lambda: not carriage.lane(HOME).sees_everything)
                     carriage.take_in(cases.one("a", HOME), cases.one("b", HOME))
                     await until(lambda: 4 in carriage.delivered(HOME))
                     assert carriage.delivered(HOME) == [1, 4]
