@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 import socket
 import threading
 import time
@@ -22,7 +23,16 @@ from schemas.base import JsonObject
 from schemas.codes import Scope
 from services.intake import responses
 from services.intake.access import turns as turns_module
-from services.intake.access.turns import NoTurn, Turns, admit
+from services.intake.access.turns import (
+    AHEAD,
+    LONGEST_PAUSE,
+    SHARE,
+    NoTurn,
+    Turns,
+    admit,
+    pause,
+    using,
+)
 from services.intake.app import web_server
 from services.intake.checking import Checking
 from services.intake.desk import Desk
@@ -160,6 +170,71 @@ def test_whoever_would_wait_too_long_or_with_too_many_is_refused(
             told = await asyncio.gather(*waiting, return_exceptions=True)
             assert [type(one) for one in told] == [NoTurn, NoTurn]
         await _enters(turns)
+
+    asyncio.run(story())
+
+
+@given(took=st.floats(0.001, 0.25), seconds=st.integers(5, 100))
+def test_whoever_asks_without_a_break_while_others_ask_has_its_share_of_the_time(
+    took: float, seconds: int
+) -> None:
+    now, owed, used = 0.0, -math.inf, 0.0
+    while now < seconds:
+        now += pause(owed, now) + took
+        owed, used = using(owed, now, took), used + took
+    assert used <= AHEAD + seconds * SHARE + 2 * took
+    assert used >= seconds * SHARE - 2 * took, "and no less"
+
+
+@given(
+    took=st.floats(0.001, 0.25),
+    idle=st.floats(1, 10),
+    turns=st.integers(1, 200),
+    ended_together=st.integers(0, 100),
+)
+def test_whoever_asks_for_less_than_its_share_never_waits_and_nobody_waits_long(
+    took: float, idle: float, turns: int, ended_together: int
+) -> None:
+    now, owed = 0.0, -math.inf
+    for _ in range(turns):
+        assert pause(owed, now) == 0
+        now += took
+        owed = using(owed, now, took)
+        now += took * idle
+    for _ in range(ended_together):
+        owed = using(owed, now, 0.25)
+    assert pause(owed, now) <= LONGEST_PAUSE + 1e-6
+
+
+def test_an_agency_that_has_used_its_share_waits_while_others_ask_and_not_alone(
+    clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+
+    def noted(owed: float, now: float) -> float:
+        waited.append(pause(owed, now))
+        return 0  # and nobody waits in the test
+
+    monkeypatch.setattr(turns_module, "pause", noted)
+
+    async def story() -> None:
+        turns = Turns(Limits(requests_per_second=1, burst=1, at_once=1), clock)
+
+        async def uses(agency: str, seconds: float) -> float:
+            async with turns.turn(agency):
+                clock.move(timedelta(seconds=seconds))
+            return waited.pop()
+
+        assert [await uses(HUB, 0.25) for _ in range(20)] == [0] * 20  # alone, as at night
+        clock.move(timedelta(seconds=10))
+        hub = []
+        for _ in range(12):
+            assert await uses(ANSHIN, 0.01) == 0
+            hub.append(await uses(HUB, 0.25))
+        assert hub[:6] == [0] * 6  # ahead of its share
+        assert 0 < hub[-1] <= LONGEST_PAUSE
+        clock.move(timedelta(seconds=10))
+        assert await uses(HUB, 0.25) == 0
 
     asyncio.run(story())
 
