@@ -16,7 +16,7 @@ from tests.no_clock_is_missed.a_night import (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     """In Bunkyo."""
     home = begins(tmp_path_factory.mktemp("night") / "home")
@@ -27,7 +27,7 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
         network.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Night]:
     """In a ward with a second group home, where the people of 大塚 sit at the core centre's desk."""
     folder = tmp_path_factory.mktemp("elsewhere")

@@ -9,7 +9,7 @@ from tests.partners import Partner
 from tests.wards import without_limits
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
     # How much one agency may ask is another promise: tests/through_their_own_systems/test_limits.py.
     home = tmp_path_factory.mktemp("network")

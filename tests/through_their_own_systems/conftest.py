@@ -9,7 +9,7 @@ from partners.client import Client
 from tests.network import RunningNetwork, running_network
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningNetwork]:
     with running_network(tmp_path_factory.mktemp("network")) as running:
         yield running
