@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.network import REPOSITORY, RunningNetwork
-from tests.partners import Partner
+from tests.partners import Partner, a_referral
 
 Agency = Callable[[str], Partner]
 
@@ -50,7 +50,10 @@ def test_the_docs_page_is_a_page_and_asks_nobody_else(network: RunningNetwork) -
         assert elsewhere not in page.text
 
 
-def test_the_metrics_say_that_every_service_does_its_part(network: RunningNetwork) -> None:
+def test_the_metrics_say_that_every_service_does_its_part(
+    network: RunningNetwork, partner: Agency
+) -> None:
+    assert partner("anshin-motofuji").posts(a_referral()).status == 201
     network.settle()
     for service in ("referral", "delivery", "audit"):
         assert network.is_up(service)
