@@ -142,7 +142,7 @@ class Queue:
         wanted = most + len(besides)
         with reading(self._engine) as connection:
             # First: what is numbered after this is missing from neither question below.
-            newest = connection.scalar(_newest(agency))
+            newest = connection.scalar(_newest(agency)) if only is Only.ALL else None
             now = self._clock.now()
             query = (
                 sa.select(d.c.number, d.c.thread)
