@@ -1,10 +1,11 @@
 """What an agency's own web server gets: signed CloudEvents, each referral's in order, whatever it answers."""
 
 import asyncio
+import contextlib
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy.engine import Engine
 from standardwebhooks import Webhook
 
 from runtime.clock import ManualClock
+from schemas.journal import JournalEntry
 from tests.databases import SqliteFiles, opened
 from tests.nats import until
 from tests.through_their_own_systems.carriage import HOME, HOSPITAL, Carriage, Cases, thread_of
@@ -19,6 +21,7 @@ from tests.through_their_own_systems.document import runnable
 from tests.through_their_own_systems.receivers import (
     SECRET,
     TAKES,
+    Behaviour,
     Came,
     Floods,
     Receiver,
@@ -85,30 +88,49 @@ def test_an_event_arrives_signed_as_a_cloudevent_under_the_agencys_own_number(
     asyncio.run(story())
 
 
+def takes_when(case: str, answer: asyncio.Event) -> Behaviour:
+    """What is about one case only then, all else at once."""
+
+    async def behave(came: Came, writer: asyncio.StreamWriter) -> None:
+        if came.thread == str(thread_of(case)):
+            await answer.wait()
+        await TAKES(came, writer)
+
+    return behave
+
+
+@contextlib.asynccontextmanager
+async def all_in_sight(
+    engine: Engine, clock: ManualClock, first: JournalEntry
+) -> AsyncIterator[tuple[Carriage, Receiver]]:
+    """After the first event of all has arrived nothing waits, and the lane knows it."""
+    async with Receiver().open() as receiver:
+        with Carriage(engine, clock, {HOME: receiver}) as carriage:
+            async with carriage.running():
+                carriage.take_in(first)
+                await until(lambda: carriage.delivered(HOME) == [1])
+                await until(lambda: carriage.lane(HOME).sees_everything)
+                yield carriage, receiver
+
+
 def test_while_nothing_waits_what_is_numbered_goes_without_being_looked_for(
     engine: Engine, clock: ManualClock, cases: Cases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def story() -> None:
-        async with Receiver().open() as receiver:
-            with Carriage(engine, clock, {HOME: receiver}) as carriage:
-                looked_for: list[str] = []
-                look = carriage.queue.look
+        async with all_in_sight(engine, clock, cases.one("a", HOME)) as (carriage, receiver):
+            looked_for: list[str] = []
+            look = carriage.queue.look
 
-                def looking(agency: str, *asked: Any) -> Any:
-                    looked_for.append(agency)
-                    return look(agency, *asked)
+            def looking(agency: str, *asked: Any) -> Any:
+                looked_for.append(agency)
+                return look(agency, *asked)
 
-                monkeypatch.setattr(carriage.queue, "look", looking)
-                async with carriage.running():
-                    carriage.take_in(cases.one("a", HOME))
-                    await until(lambda: carriage.delivered(HOME) == [1])
-                    await until(lambda: carriage.lane(HOME).sees_everything)
-                    looked_for.clear()
-                    for count in range(3, 43, 2):
-                        carriage.take_in(cases.one("a", HOME), cases.one(f"{count}", HOME))
-                        await until(lambda count=count: len(carriage.delivered(HOME)) == count)
-                    # Now and then one all the same, in case something was missed.
-                    assert looked_for.count(HOME) < 10
+            monkeypatch.setattr(carriage.queue, "look", looking)
+            for count in range(3, 43, 2):
+                carriage.take_in(cases.one("a", HOME), cases.one(f"{count}", HOME))
+                await until(lambda count=count: len(carriage.delivered(HOME)) == count)
+            # Now and then one all the same, in case something was missed.
+            assert looked_for.count(HOME) < 10
         assert sorted(receiver.numbers) == list(range(1, 42))  # each once
         of_a = [came.number for came in receiver.came if came.thread == str(thread_of("a"))]
         assert of_a == [1, *range(2, 42, 2)]
@@ -122,15 +144,11 @@ def test_what_was_numbered_and_not_given_is_found_and_goes_first(
     """As it is when the answer to a commit is lost, or another thread has written meanwhile."""
 
     async def story() -> None:
-        async with Receiver().open() as receiver:
-            with Carriage(engine, clock, {HOME: receiver}) as carriage:
-                async with carriage.running():
-                    carriage.take_in(cases.one("a", HOME))
-                    await until(lambda: carriage.lane(HOME).sees_everything)
-                    carriage.commit(cases.one("a", HOME))
-                    carriage.dispatcher.committed(set())  # nobody knows of it
-                    carriage.take_in(cases.one("a", HOME))
-                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
+        async with all_in_sight(engine, clock, cases.one("a", HOME)) as (carriage, receiver):
+            carriage.commit(cases.one("a", HOME))
+            carriage.dispatcher.committed(set())  # nobody knows of it
+            carriage.take_in(cases.one("a", HOME))
+            await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
         assert receiver.numbers == [1, 2, 3]
 
     asyncio.run(story())
@@ -140,18 +158,13 @@ def test_what_gets_another_number_after_a_fault_goes_under_that_one_alone(
     engine: Engine, clock: ManualClock, cases: Cases
 ) -> None:
     async def story() -> None:
-        async with Receiver().open() as receiver:
-            with Carriage(engine, clock, {HOME: receiver}) as carriage:
-                async with carriage.running():
-                    carriage.take_in(cases.one("a", HOME))
-                    await until(lambda: carriage.delivered(HOME) == [1])
-                    await until(lambda: carriage.lane(HOME).sees_everything)
-                    event = cases.one("b", HOME)
-                    with engine.connect() as connection:  # and nothing is committed
-                        carriage.number(connection, event)
-                    carriage.test(HOME)  # another thread was quicker
-                    carriage.take_in(event)
-                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
+        async with all_in_sight(engine, clock, cases.one("a", HOME)) as (carriage, receiver):
+            event = cases.one("b", HOME)
+            with engine.connect() as connection:  # and nothing is committed
+                carriage.number(connection, event)
+            carriage.test(HOME)  # another thread was quicker
+            carriage.take_in(event)
+            await until(lambda: carriage.delivered(HOME) == [1, 2, 3])
         kinds = {came.number: came.event["type"] for came in receiver.came}
         assert kinds[2] == "tsunagu.delivery_tested.v1"
         assert sorted(receiver.numbers) == [1, 2, 3]
@@ -164,24 +177,15 @@ def test_a_referral_of_which_very_much_waits_leaves_room_for_the_others(
 ) -> None:
     answer = asyncio.Event()
 
-    async def slow_about_a(came: Came, writer: asyncio.StreamWriter) -> None:
-        if came.thread == str(thread_of("a")):
-            await answer.wait()
-        await TAKES(came, writer)
-
     async def story() -> None:
-        async with Receiver().open() as receiver:
-            with Carriage(engine, clock, {HOME: receiver}) as carriage:
-                async with carriage.running():
-                    carriage.take_in(cases.one("b", HOME))
-                    await until(lambda: carriage.lane(HOME).sees_everything)
-                    receiver.behave = slow_about_a
-                    for _ in range(210):
-                        carriage.take_in(cases.one("a", HOME))
-                    carriage.take_in(cases.one("b", HOME))
-                    # No clock moves: it is not the look that comes every ten seconds.
-                    await until(lambda: 212 in carriage.delivered(HOME))
-                    assert receiver.numbers.count(2) == 1
+        async with all_in_sight(engine, clock, cases.one("b", HOME)) as (carriage, receiver):
+            receiver.behave = takes_when("a", answer)
+            for _ in range(210):
+                carriage.take_in(cases.one("a", HOME))
+            carriage.take_in(cases.one("b", HOME))
+            # No clock moves: it is not the look that comes every ten seconds.
+            await until(lambda: 212 in carriage.delivered(HOME))
+            assert receiver.numbers.count(2) == 1
 
     asyncio.run(story())
 
@@ -234,25 +238,16 @@ def test_what_is_numbered_while_the_one_before_it_is_on_its_way_goes_after_it(
 ) -> None:
     answer = asyncio.Event()
 
-    async def slow_about_a(came: Came, writer: asyncio.StreamWriter) -> None:
-        if came.thread == str(thread_of("a")):
-            await answer.wait()
-        await TAKES(came, writer)
-
     async def story() -> None:
-        async with Receiver().open() as receiver:
-            with Carriage(engine, clock, {HOME: receiver}) as carriage:
-                async with carriage.running():
-                    carriage.take_in(cases.one("b", HOME))
-                    await until(lambda: carriage.lane(HOME).sees_everything)
-                    receiver.behave = slow_about_a
-                    carriage.take_in(cases.one("a", HOME))
-                    carriage.take_in(cases.one("a", HOME))
-                    carriage.take_in(cases.one("b", HOME))
-                    await until(lambda: carriage.delivered(HOME) == [1, 4])
-                    assert sorted(receiver.numbers) == [1, 2, 4]
-                    answer.set()
-                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3, 4])
+        async with all_in_sight(engine, clock, cases.one("b", HOME)) as (carriage, receiver):
+            receiver.behave = takes_when("a", answer)
+            carriage.take_in(cases.one("a", HOME))
+            carriage.take_in(cases.one("a", HOME))
+            carriage.take_in(cases.one("b", HOME))
+            await until(lambda: carriage.delivered(HOME) == [1, 4])
+            assert sorted(receiver.numbers) == [1, 2, 4]
+            answer.set()
+            await until(lambda: carriage.delivered(HOME) == [1, 2, 3, 4])
 
     asyncio.run(story())
 
@@ -261,22 +256,17 @@ def test_what_comes_behind_one_that_has_failed_waits_with_it(
     engine: Engine, clock: ManualClock, cases: Cases
 ) -> None:
     async def story() -> None:
-        async with Receiver().open() as receiver:
-            with Carriage(engine, clock, {HOME: receiver}) as carriage:
-                async with carriage.running():
-                    carriage.take_in(cases.one("a", HOME))
-                    await until(lambda: carriage.delivered(HOME) == [1])
-                    await until(lambda: carriage.lane(HOME).sees_everything)
-                    receiver.behave = answers(500)
-                    carriage.take_in(cases.one("a", HOME))
-                    await until(lambda: carriage.row(HOME, 2).attempts == 1)
-                    receiver.behave = TAKES
-                    await until(lambda: not carriage.lane(HOME).sees_everything)
-                    carriage.take_in(cases.one("a", HOME), cases.one("b", HOME))
-                    await until(lambda: 4 in carriage.delivered(HOME))
-                    assert carriage.delivered(HOME) == [1, 4]
-                    carriage.move(minutes=10)
-                    await until(lambda: carriage.delivered(HOME) == [1, 2, 3, 4])
+        async with all_in_sight(engine, clock, cases.one("a", HOME)) as (carriage, receiver):
+            receiver.behave = answers(500)
+            carriage.take_in(cases.one("a", HOME))
+            await until(lambda: carriage.row(HOME, 2).attempts == 1)
+            receiver.behave = TAKES
+            await until(lambda: not carriage.lane(HOME).sees_everything)
+            carriage.take_in(cases.one("a", HOME), cases.one("b", HOME))
+            await until(lambda: 4 in carriage.delivered(HOME))
+            assert carriage.delivered(HOME) == [1, 4]
+            carriage.move(minutes=10)
+            await until(lambda: carriage.delivered(HOME) == [1, 2, 3, 4])
         assert receiver.numbers == [1, 2, 4, 2, 3]
 
     asyncio.run(story())
