@@ -6,14 +6,16 @@ from collections.abc import Callable
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from schemas.problems import Refusal
+from runtime.streams import EVENT_STREAM, Beyond, Ended, Following, NotTold, Streams, TooMany
+from schemas.problems import ProblemCode, Refusal
 from services.intake import asked, responses
 from services.intake.counter import Counter, Said, Service
-from services.intake.desk import UNAVAILABLE, Desk
+from services.intake.desk import NOT_INVOLVED, UNAVAILABLE, Desk
 from services.intake.edge import Act, Caller, Edge, Http, awaits
-from services.intake.following import Board, Following, Inbox
+from services.intake.following import Board, Inbox
 from services.intake.gateway import Gateway
-from services.intake.streams import EVENT_STREAM, Streams
+
+_TOO_MANY = Refusal(ProblemCode.RATE_LIMITED)
 
 
 class Api:
@@ -35,7 +37,7 @@ class Api:
         self._gateway = gateway
         self._openapi = openapi
         self._docs = docs
-        self.streams = Streams(gateway, edge.metrics)
+        self.streams = Streams(gateway, edge.metrics.streams_open)
 
     def handlers(self) -> list[HTTPRouteHandler]:
         streams: dict[str, Act] = {
@@ -87,9 +89,18 @@ class Api:
         last = asked.last_event_id(request.headers.get("last-event-id"))
         if isinstance(last, Refusal):
             return responses.refused(last)
-        return await self.streams.open(
-            caller.agency, following(last), lambda: self._edge.access.still(caller)
-        )
+        try:
+            return await self.streams.open(
+                caller.agency, following(last), lambda: self._edge.access.still(caller)
+            )
+        except Ended:
+            return responses.refused(UNAVAILABLE)
+        except TooMany:
+            return responses.refused(_TOO_MANY, retry_after="5")
+        except NotTold:
+            return responses.refused(NOT_INVOLVED)
+        except Beyond as beyond:
+            return responses.refused(asked.beyond_inbox(beyond.head))
 
     # -- open to anyone --------------------------------------------------------------------------
 

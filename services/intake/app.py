@@ -1,13 +1,10 @@
 """The intake service: what it is made of, and how it runs. Stateless but for its key store."""
 
 import asyncio
-import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-import uvicorn
 from litestar import Litestar
 from litestar.exceptions import HTTPException
 from pydantic_core import to_json
@@ -19,13 +16,14 @@ from runtime.keys import secret_bytes
 from runtime.migrations import upgrade
 from runtime.observability import log
 from runtime.settings import Settings
+from runtime.streams import Streams
+from runtime.web import serve, web_server
 from services.intake import responses
 from services.intake.access.parts import open_door
 from services.intake.api import Api
 from services.intake.attachments.parts import open_attachments
 from services.intake.by_nats import agencies_by_nats
 from services.intake.checking import Checking
-from services.intake.connection import Connection
 from services.intake.counter import Counter
 from services.intake.desk import Desk
 from services.intake.docs_page import docs_page
@@ -36,7 +34,6 @@ from services.intake.identity import Names
 from services.intake.key_store import KeyStore
 from services.intake.metrics import Metrics
 from services.intake.openapi import openapi_document
-from services.intake.streams import Streams
 from wards.model import Ward
 
 SERVICE = "intake"
@@ -115,50 +112,4 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:
     """Serve until cancelled; then answer what has come, and end."""
     app, streams = await asyncio.to_thread(build, settings, ward, clock)
-    server = web_server(app, settings.host, settings.port, settings)
-    serving = asyncio.create_task(server.serve())
-    try:
-        await asyncio.shield(serving)
-    except asyncio.CancelledError:
-        streams.end()
-        server.should_exit = True
-        await serving
-
-
-def web_server(
-    app: Litestar, host: str, port: int, settings: Settings | None = None
-) -> uvicorn.Server:
-    """``settings``: of TLS, where it ends here and at no proxy before us."""
-    config = uvicorn.Config(
-        app,
-        host=host,
-        port=port,
-        http=Connection,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=5,
-        **(_tls(settings) if settings is not None else {}),
-    )
-    return _Server(config)
-
-
-def _tls(settings: Settings) -> dict[str, Any]:
-    """A client may show a certificate, and need not: it may have a key instead."""
-    if settings.tls_certificate is None or settings.tls_key is None:
-        return {}
-    asked = ssl.CERT_NONE if settings.tls_client_ca is None else ssl.CERT_OPTIONAL
-    return {
-        "ssl_certfile": settings.tls_certificate,
-        "ssl_keyfile": settings.tls_key,
-        "ssl_ca_certs": settings.tls_client_ca,
-        "ssl_cert_reqs": asked,
-    }
-
-
-class _Server(uvicorn.Server):
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        # Signals are the process's own affair (services.cli): they cancel ``run``.
-        yield
+    await serve(web_server(app, settings.host, settings.port, settings), streams)

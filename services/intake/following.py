@@ -4,47 +4,11 @@ A position and a question, no connection and no clock: ``more`` asks for what co
 and moves it. What was read once is told again to nobody but to whoever begins at an earlier position.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Protocol
-
-from pydantic_core import to_json
-
+from runtime.streams import Ask, Beyond, NotTold, Page, event
 from schemas import queries as q
 from schemas.base import JsonObject
 
-Ask = Callable[[str, str, q.ListEscalations | q.ReadInbox], Awaitable[q.Told]]
-
 PAGE = 100
-
-
-class NotTold(Exception):
-    """The service that knows does not tell this agency."""
-
-
-class Beyond(Exception):
-    """The reader stands at a number that its inbox has not come to: the number is wrong, or delivery's
-    database was put back. ``head``: the newest there is."""
-
-    def __init__(self, head: int) -> None:
-        self.head = head
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """``events``: as they go out, in order. ``last``: there was nothing more when it was read."""
-
-    events: list[bytes]
-    last: bool
-
-
-class Following(Protocol):
-    kind: str
-    what: str
-    """The word that says there is more (``schemas.subjects.grew``)."""
-
-    async def more(self, ask: Ask) -> Page:
-        """What comes next. Raises NoAnswer, NotTold and Beyond; the position is where it was then."""
 
 
 class Board:
@@ -130,7 +94,7 @@ class Board:
     def _whole(self, head: int) -> bytes:
         self._ready = True
         self._position = head
-        return _event("ready", head, {"head": head})
+        return event("ready", head, {"head": head})
 
 
 class Inbox:
@@ -150,7 +114,7 @@ class Inbox:
         if items:
             self._asked = self._asked.model_copy(update={"after": items[-1]["number"]})
         last = self._asked.after >= body["head"] or not items
-        return Page([_event("inbox", item["number"], item) for item in items], last)
+        return Page([event("inbox", item["number"], item) for item in items], last)
 
 
 async def _told(
@@ -160,16 +124,11 @@ async def _told(
     question: q.ListEscalations | q.ReadInbox,
     **where: int | None,
 ) -> JsonObject:
-    told = await ask(service, name, question.model_copy(update=where))
+    told: q.Told = await ask(service, name, question.model_copy(update=where))
     if not told.found:
         raise NotTold
     return told.body
 
 
 def _escalations(items: list[JsonObject]) -> list[bytes]:
-    return [_event("escalation", item["change"], item) for item in items]
-
-
-def _event(name: str, number: int, data: JsonObject) -> bytes:
-    """One server-sent event. JSON has no line break outside its strings, and escapes them inside."""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), to_json(data))
+    return [event("escalation", item["change"], item) for item in items]

@@ -19,13 +19,13 @@ from pydantic import BaseModel
 from runtime.broker import NoAnswer
 from runtime.clock import ManualClock
 from runtime.nats_server import free_port
+from runtime.streams import Limits, Streams
+from runtime.web import web_server
 from schemas import queries as q
 from services.intake.api import Api
-from services.intake.app import web_server
 from services.intake.counter import Counter
 from services.intake.edge import Edge
 from services.intake.metrics import Metrics
-from services.intake.streams import Limits, Streams
 from tests.builders import BUNKYO, FRIDAY_AFTERNOON
 from tests.doors import a_door
 from tests.network import eventually
@@ -74,7 +74,7 @@ class Intake:
         edge = Edge(self.door.callers, self.metrics)
         counter = Counter(nothing, nothing, ward, self.clock)
         api = Api(edge, counter, nothing, nothing, openapi=b"", docs=b"")
-        self.streams = api.streams = Streams(delivery, self.metrics, limits)
+        self.streams = api.streams = Streams(delivery, self.metrics.streams_open, limits)
         self.port = free_port()
         self.server = web_server(
             Litestar(api.handlers(), openapi_config=None), "127.0.0.1", self.port

@@ -10,12 +10,12 @@ import pytest
 import uvicorn
 from litestar import Litestar, get
 
+from runtime.connection import Connection
 from runtime.nats_server import free_port
 from schemas.codes import MediaType
 from services.intake.attachments import sending
 from services.intake.attachments.reader import Found
 from services.intake.attachments.sending import Sending
-from services.intake.connection import Connection
 from tests.network import eventually
 
 SIZE = 50_000_000

@@ -25,10 +25,10 @@ from runtime.clock import ManualClock
 from runtime.credentials import Kind
 from runtime.nats_server import free_port
 from runtime.settings import Settings, SettingsError
+from runtime.web import web_server
 from schemas.codes import Scope
 from services.intake import responses
 from services.intake.access.certificates import networks, thumbprint
-from services.intake.app import web_server
 from services.intake.edge import Caller, Edge, Http
 from services.intake.metrics import Metrics
 from tests.builders import ANSHIN, BUNKYO, HUB

@@ -19,6 +19,7 @@ from pydantic_core import to_json
 
 from runtime.clock import ManualClock
 from runtime.nats_server import free_port
+from runtime.web import web_server
 from schemas.base import JsonObject
 from schemas.codes import Scope
 from services.intake import responses
@@ -33,7 +34,6 @@ from services.intake.access.turns import (
     pause,
     using,
 )
-from services.intake.app import web_server
 from services.intake.checking import Checking
 from services.intake.desk import Desk
 from services.intake.edge import Caller, Edge, Http

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from runtime.settings import SettingsError
+from runtime.streams import TRANSPORT
 from services.intake.edge import Http
-from services.intake.streams import TRANSPORT
 
 HEADER = "client-cert"
 _LONGEST = 16_384  # characters

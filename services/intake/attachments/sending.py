@@ -9,9 +9,9 @@ from litestar.response.base import ASGIResponse
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Message, Receive, Scope, Send
 
+from runtime.streams import TRANSPORT
 from services.intake.attachments.file_name import disposition
 from services.intake.attachments.reader import Found
-from services.intake.streams import TRANSPORT
 
 PATIENCE = 30.0
 """Seconds that a reader may take nothing in the middle of a file."""

@@ -9,41 +9,35 @@ every few seconds. What many readers ask at the same moment is asked once.
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from litestar import Response
 from litestar.response.base import ASGIResponse
 from litestar.types import Receive, Scope, Send
+from prometheus_client import Gauge
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from runtime.broker import NoAnswer
 from runtime.observability import log
-from schemas import queries as q
-from schemas.problems import ProblemCode, Refusal
-from services.intake import responses
-from services.intake.asked import beyond_inbox
-from services.intake.desk import NOT_INVOLVED, UNAVAILABLE
-from services.intake.following import Beyond, Following, NotTold, Page
-from services.intake.metrics import Metrics
 
 EVENT_STREAM = "text/event-stream"
 TRANSPORT = "tsunagu.transport"
 """The extension of the ASGI scope that holds the connection's ``transport``."""
 
-_TOO_MANY = Refusal(ProblemCode.RATE_LIMITED)
 _HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 _CHUNK = 16_384
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds, but for ``per_agency``. ``look``: how often a stream looks without being told;
+    """Seconds, but for ``per_reader``. ``look``: how often a stream looks without being told;
     ``look_again``: after a question without an answer. ``patience``: how long a reader may take
     nothing. ``farewell``: how long the end of a stream may take."""
 
-    per_agency: int = 32
+    per_reader: int = 32
     look: float = 5.0
     look_again: float = 1.0
     keep_alive: float = 15.0
@@ -52,8 +46,57 @@ class Limits:
 
 
 class Asker(Protocol):
-    async def ask(self, service: str, name: str, question: BaseModel) -> q.Told:
+    async def ask(self, service: str, name: str, question: BaseModel) -> Any:
         """Raises NoAnswer."""
+
+
+Ask = Callable[[str, str, Any], Awaitable[Any]]
+"""A question to a service, by its name. Raises NoAnswer."""
+
+
+class NotTold(Exception):
+    """The service that knows does not tell this reader."""
+
+
+class Beyond(Exception):
+    """The reader stands at a number that was not come to: the number is wrong, or the database of the
+    service that knows was put back. ``head``: the newest there is."""
+
+    def __init__(self, head: int) -> None:
+        self.head = head
+
+
+class Ended(Exception):
+    """The server is about to stop."""
+
+
+class TooMany(Exception):
+    """Whoever asks has as many streams open as it may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """``events``: as they go out, in order. ``last``: there was nothing more when it was read."""
+
+    events: list[bytes]
+    last: bool
+
+
+class Following(Protocol):
+    """A position and a question: what a stream follows."""
+
+    kind: str
+    """Its label in the metrics."""
+    what: str
+    """The word that says there is more (``schemas.subjects.grew``)."""
+
+    async def more(self, ask: Ask) -> Page:
+        """What comes next. Raises NoAnswer, NotTold and Beyond; the position is where it was then."""
+
+
+def event(name: str, number: int, data: object) -> bytes:
+    """One server-sent event. JSON has no line break outside its strings, and escapes them inside."""
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (number, name.encode(), to_json(data))
 
 
 class _Bell:
@@ -78,43 +121,39 @@ class _Bell:
 class Streams:
     """All streams of this process. ``looking`` while it serves, ``end`` before it stops."""
 
-    def __init__(self, asker: Asker, metrics: Metrics, limits: Limits | None = None) -> None:
+    def __init__(self, asker: Asker, open_now: Gauge, limits: Limits | None = None) -> None:
+        """``open_now``: by ``kind``, how many there are."""
         self.limits = limits or Limits()
         self._asker = asker
-        self._metrics = metrics
+        self._open_now = open_now
         self._open: Counter[str] = Counter()
         self._bells: dict[str, _Bell] = {}
         self._rings = 0
-        self._flying: dict[tuple[int, BaseModel], asyncio.Future[q.Told]] = {}
+        self._flying: dict[tuple[int, BaseModel], asyncio.Future[Any]] = {}
         self._unanswered = asyncio.Event()
         self._writing: set[asyncio.Task[None]] = set()
         self._ended = False
 
     async def open(
-        self, agency: str, following: Following, allowed: Callable[[], bool]
+        self, reader: str, following: Following, allowed: Callable[[], bool]
     ) -> Response[bytes]:
-        """A stream, or why there is none. The first question is asked before it is promised, so that
-        whoever is not told hears it as such; a service that does not answer stops nobody."""
+        """A stream for ``reader``, for as long as it is ``allowed``. The first question is asked before
+        it is promised, so that whoever is not told hears it as such; a service that does not answer
+        stops nobody. Raises Ended, TooMany, NotTold, Beyond."""
         if self._ended:
-            return responses.refused(UNAVAILABLE)
-        if self._open[agency] >= self.limits.per_agency:
-            return responses.refused(_TOO_MANY, retry_after="5")
-        stream = _Stream(self, agency, following, allowed)
+            raise Ended
+        if self._open[reader] >= self.limits.per_reader:
+            raise TooMany
+        stream = _Stream(self, reader, following, allowed)
         self._enter(stream)
         try:
             await stream.begin()
-        except NotTold:
-            self.leave(stream)
-            return responses.refused(NOT_INVOLVED)
-        except Beyond as beyond:
-            self.leave(stream)
-            return responses.refused(beyond_inbox(beyond.head))
         except BaseException:
             self.leave(stream)
             raise
         if self._ended:  # meanwhile
             self.leave(stream)
-            return responses.refused(UNAVAILABLE)
+            raise Ended
         return _StreamResponse(stream)
 
     def heard(self, what: str) -> None:
@@ -147,7 +186,7 @@ class Streams:
 
     # -- for a stream ----------------------------------------------------------------------------
 
-    async def ask(self, what: str, service: str, name: str, question: BaseModel) -> q.Told:
+    async def ask(self, what: str, service: str, name: str, question: BaseModel) -> Any:
         """Ask, together with whoever asks the same since the same word. Raises NoAnswer."""
         key = (self._bells[what].rung, question)
         flying = self._flying.get(key)
@@ -177,20 +216,20 @@ class Streams:
             self._rings += 1
             self._bells[what] = _Bell(self._rings)
         self._bells[what].listeners += 1
-        self._open[stream.agency] += 1
-        self._metrics.streams_open.labels(stream.following.kind).inc()
+        self._open[stream.reader] += 1
+        self._open_now.labels(stream.following.kind).inc()
 
     def leave(self, stream: "_Stream") -> None:
         what = stream.following.what
         self._bells[what].listeners -= 1
         if self._bells[what].listeners == 0:
             del self._bells[what]
-        self._open[stream.agency] -= 1
-        if self._open[stream.agency] == 0:
-            del self._open[stream.agency]
-        self._metrics.streams_open.labels(stream.following.kind).dec()
+        self._open[stream.reader] -= 1
+        if self._open[stream.reader] == 0:
+            del self._open[stream.reader]
+        self._open_now.labels(stream.following.kind).dec()
 
-    def _landed(self, key: tuple[int, BaseModel], asked: asyncio.Future[q.Told]) -> None:
+    def _landed(self, key: tuple[int, BaseModel], asked: asyncio.Future[Any]) -> None:
         self._flying.pop(key, None)
         # Looked at here too: nobody may be left to hear it.
         if not asked.cancelled() and asked.exception() is not None:
@@ -211,12 +250,12 @@ class _CutOff(Exception):
 
 
 class _Stream:
-    """One reader's stream. ``allowed``: may this agency still read?"""
+    """One reader's stream. ``allowed``: may the reader still read?"""
 
     def __init__(
-        self, streams: Streams, agency: str, following: Following, allowed: Callable[[], bool]
+        self, streams: Streams, reader: str, following: Following, allowed: Callable[[], bool]
     ) -> None:
-        self.agency = agency
+        self.reader = reader
         self.following = following
         self._streams = streams
         self._allowed = allowed
@@ -285,7 +324,7 @@ class _Stream:
         except (NotTold, Beyond):
             return  # whoever opens it again is told why
         except _CutOff:
-            log("stream_cut_off", agency=self.agency, kind=self.following.kind)
+            log("stream_cut_off", reader=self.reader, kind=self.following.kind)
             raise
         except Exception as error:
             # The reader comes back by itself, with the position that it has reached.

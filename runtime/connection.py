@@ -5,7 +5,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from services.intake.streams import TRANSPORT
+from runtime.streams import TRANSPORT
 
 PATIENCE = 10.0
 """Seconds within which a head must have come, and after the answer what is left of a body."""
