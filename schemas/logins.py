@@ -110,7 +110,14 @@ LOGINS: tuple[Login, ...] = (
                 subjects.query("*", "*", "*"),
                 *_using_attachments(),
             ),
-            subscribe=(_own("intake"), subjects.grew("*", ">")),
+            # Whose people the console has signed in is the console's word alone.
+            forbidden=(subjects.query("*", "intake", "*"),),
+            subscribe=(
+                _own("intake"),
+                subjects.grew("*", ">"),
+                subjects.query("*", "intake", "*"),
+            ),
+            replies=60,
         ),
     ),
     Login(
@@ -148,6 +155,21 @@ LOGINS: tuple[Login, ...] = (
         Rights(
             publish=_reading_journals("audit"),
             subscribe=(_own("audit"), subjects.query("*", "audit", "*")),
+            replies=60,
+        ),
+    ),
+    Login(
+        "console",
+        SERVICES,
+        Rights(
+            # It commands nothing itself: what its people do, intake admits like anybody's.
+            publish=(
+                subjects.journal("*", "console", ">"),
+                subjects.query("*", "*", "*"),
+                "$JS.API.STREAM.INFO." + subjects.JOURNALS_STREAM,
+                "$JS.API.STREAM.CREATE." + subjects.JOURNALS_STREAM,
+            ),
+            subscribe=(_own("console"), subjects.grew("*", ">"), subjects.query("*", "console", "*")),
             replies=60,
         ),
     ),

@@ -87,6 +87,29 @@ class ListEscalations(Said):
     limit: int = Field(default=100, ge=1, le=500)
 
 
+class CallCounter(Said):
+    """A call of the partner contract, for somebody of an agency whom the asker has signed in. ``call``: its
+    ``operationId``; ``ref``: what ``{ref}`` is in its path; ``body``: JSON, as it would be posted. The
+    body and its answer may be personal."""
+
+    agency: AgencyId
+    call: Code
+    ref: str = ""
+    query: dict[str, str] = Field(default_factory=dict, max_length=32)
+    body: str | None = None
+    key: str | None = Field(default=None, min_length=1, max_length=128)
+    wait: bool = True
+
+
+class CounterSaid(Said):
+    """What the counter answered: as HTTP would have said it."""
+
+    status: int = Field(ge=100, le=599)
+    media_type: str
+    location: str | None = None
+    body: str
+
+
 class ReadInbox(Said):
     """Which events came for this agency after a number?"""
 
@@ -121,6 +144,97 @@ class ReadTest(Said):
 
     agency: AgencyId
     test: UUID
+
+
+class ReplayReferral(Said):
+    """How did one referral come to stand as it did (経過の再生)? For the core centre and auditors.
+
+    Of what was on record: ``at`` what had occurred by then (None: all), ``size`` only the first so many
+    entries of the ledger, as it was known then. The answer's ``body``: ``at``; ``state`` (None before the
+    submission): number, stage, custodian, sender, function, urgency, district, submitted_at, updated_at,
+    outcome …; ``entries``, each with index (in the ledger), version, id, type, actor, occurred_at,
+    received_at, ja, en, at most 1,000, the newest, and ``earlier``, how many before them; ``custody``:
+    custodian, from, until; ``offers`` and ``calls``, those whose clock runs or that wait: id, due_at,
+    overdue, and kind, sender, receiver, function, offered_at of an offer; code, state, level, desk,
+    raised_at, acknowledged_by of a call; ``steps``, every moment at which anything happened to it, whatever
+    ``at``; ``last_index``, of the last entry shown; ``checkpoint`` (see ``ReadCheckpoint``) with ``covers``,
+    whether it vouches for ``last_index``; ``looks``, who looked at it: at, agency, what, basis, index; and
+    ``withheld``, how many entries are shown without the district, which is masked for a protected address."""
+
+    agency: AgencyId
+    ref: ReferralRef
+    at: Moment | None = None
+    size: int | None = Field(default=None, ge=0, le=LARGEST_NUMBER)
+
+
+class ReplayWard(Said):
+    """How did the whole ward stand at a moment (区全体の再生)? For the core centre and auditors.
+
+    ``at`` None: now. The answer's ``body``: ``ready`` (False while the ledger is still being read after a
+    start: then only ``folded`` and ``of``, in entries); ``at``; ``first`` and ``last`` moment on record,
+    ``steps``, at most 400 moments between them, ``previous`` and ``next``, the moments on either side of
+    ``at``; ``custodians``: custodian, open (how many), stages (how many in each); ``referrals``, open ones,
+    the oldest first, at most 500: id, number, stage, custodian, urgency, function, district, submitted_at,
+    since (when it got there), and ``more``, how many besides; ``clocks``, the first due first, at most 500:
+    kind (offer or call), id, referral, number, due_at, overdue, agency (who must answer), and of a call code,
+    level, desk, state; ``more_clocks``; ``overdue``, how many of all; ``last_index``; ``checkpoint`` with
+    ``covers``."""
+
+    agency: AgencyId
+    at: Moment | None = None
+
+
+class ReadMonth(Said):
+    """A month in Japan, in figures for the council (自立支援協議会の月次). For the core centre, the ward
+    office and auditors. The answer's ``body``: ``ready`` (False while it is worked out: ask again), and what
+    ``services/audit/month.py`` ``Month`` says."""
+
+    agency: AgencyId
+    year: int = Field(ge=2000, le=9998)
+    month: int = Field(ge=1, le=12)
+
+
+class ReadReceipt(Said):
+    """The proof that an entry is in the ledger, to keep (受領証). For the agencies that the entry concerns,
+    the core centre and auditors. ``index`` in the ledger or ``event``; neither: the newest entry of the
+    referral that the agency may have. The answer's ``body``: ``signed`` (False: no checkpoint covers it yet,
+    ask again shortly); ``index``, ``event``, ``type``, ``entry`` (the leaf's bytes as text: canonical JSON; left
+    out where it tells the district of a protected address), ``leaf`` (RFC 6962, hexadecimal), ``proof`` (a
+    C2SP ``.tlog-proof``), ``vkey`` (C2SP verifier key), ``name`` (a file name for the proof)."""
+
+    agency: AgencyId
+    ref: ReferralRef
+    index: int | None = Field(default=None, ge=0, le=LARGEST_NUMBER)
+    event: UUID | None = None
+
+
+class ReadCheckpoint(Said):
+    """The newest signed head of the ledger (台帳の署名付き先頭). For the core centre, the ward office and
+    auditors. The answer's ``body``: ``note`` (C2SP signed note), ``size``, ``root`` (hexadecimal),
+    ``signed_at``, all None while nothing is signed; ``vkey``."""
+
+    agency: AgencyId
+
+
+class VerifyLedger(Said):
+    """Is the ledger whole (台帳の検証)? For the core centre and auditors. ``start``: begin to recompute it,
+    unless that is going on. The answer's ``body``: ``running``, ``verified_size`` (entries so far), ``of``
+    (entries now), ``started_at``, and ``report``, the last one that was finished, if any: whole, entries,
+    signed, checkpoints, kind, first_wrong_entry, findings, finished_at."""
+
+    agency: AgencyId
+    start: bool = True
+
+
+class ExportReferral(Said):
+    """One referral's entries with their receipts, to check without the network (書き出し). For the core
+    centre and auditors. The answer's ``body``: ``referral``, ``number``, ``vkey``, ``checkpoint``, ``looks``,
+    ``receipts`` (each as ``ReadReceipt`` says it) of the entries from the ledger's index ``start`` on, and
+    ``next``, the ``start`` of what did not fit in one answer, if anything."""
+
+    agency: AgencyId
+    ref: ReferralRef
+    start: int = Field(default=0, ge=0, le=LARGEST_NUMBER)
 
 
 class Told(Said):

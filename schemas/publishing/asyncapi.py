@@ -37,11 +37,19 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "locate", q.Locate, q.Told),
     Question("referral", "rehearse", q.RehearseSubmissions, q.Told),
     Question("referral", "escalations", q.ListEscalations, q.Told),
+    Question("intake", "call", q.CallCounter, q.CounterSaid, ("console",)),
     Question("delivery", "inbox", q.ReadInbox, q.Told),
     Question("delivery", "manifest", q.ReadManifest, q.Told),
     Question("delivery", "sign_manifest", q.SignManifest, q.Told),
     Question("delivery", "test", q.SendTest, q.Told),
     Question("delivery", "read_test", q.ReadTest, q.Told),
+    Question("audit", "replay", q.ReplayReferral, q.Told, ("console",)),
+    Question("audit", "ward_at", q.ReplayWard, q.Told, ("console",)),
+    Question("audit", "month", q.ReadMonth, q.Told, ("console",)),
+    Question("audit", "receipt", q.ReadReceipt, q.Told, ("console",)),
+    Question("audit", "checkpoint", q.ReadCheckpoint, q.Told, ("console",)),
+    Question("audit", "verify", q.VerifyLedger, q.Told, ("console",)),
+    Question("audit", "export_referral", q.ExportReferral, q.Told, ("console",)),
     *(
         Question(service, "status", q.AskStatus, q.ServiceStatus)
         for service in ("referral", "delivery", "audit")

@@ -31,6 +31,7 @@ from services.intake.edge import Edge
 from services.intake.fhir.handlers import Fhir
 from services.intake.gateway import Gateway
 from services.intake.identity import Names
+from services.intake.inside import Inside
 from services.intake.key_store import KeyStore
 from services.intake.metrics import Metrics
 from services.intake.openapi import openapi_document
@@ -59,6 +60,9 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     door = open_door(settings, ward, clock, engine, metrics)
     edge = Edge(door.callers, metrics, door.turns)
     counter = Counter(desk, gateway, ward, clock)
+    checking = Checking(edge, desk)
+    calls = (*counter.services(), *checking.services())
+    inside = Inside(bus, ward, door.callers, metrics, clock, calls)
     api = Api(
         edge,
         counter,
@@ -74,7 +78,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         # In the background: the pages that say "not ready" must work before there is a broker.
-        opening = asyncio.create_task(gateway.open())
+        opening = asyncio.create_task(_open(gateway, inside))
         log("service_started", ward=ward.code)
         try:
             async with (
@@ -86,6 +90,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
                 yield
         finally:
             opening.cancel()
+            await inside.close()
             await gateway.close()
             engine.dispose()
 
@@ -93,7 +98,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
         [
             *api.handlers(),
             *door.tokens.handlers(),
-            *Checking(edge, desk).handlers(),
+            *checking.handlers(),
             *Fhir(edge, desk, gateway, ward, clock).handlers(),
             *attachments.handlers(edge),
         ],
@@ -107,6 +112,11 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
         },
     )
     return app, streams
+
+
+async def _open(gateway: Gateway, inside: Inside) -> None:
+    await gateway.open()
+    await inside.open()
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:

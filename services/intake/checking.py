@@ -11,6 +11,7 @@ from schemas.codes import Scope
 from schemas.partner import BatchGiven, CheckGiven, ReferralBatch, ReferralSubmission
 from schemas.problems import ProblemCode, Refusal, invalid
 from services.intake import responses
+from services.intake.counter import Said, Service
 from services.intake.desk import Desk
 from services.intake.edge import Caller, Edge, Http
 from services.intake.openapi_parts import answer, problems, request_body
@@ -39,8 +40,15 @@ class Checking:
             posting("/v1/referrals/check/batch", "check_referrals", Scope.POST, self._many),
         ]
 
+    def services(self) -> tuple[Service, ...]:
+        """What can be called by other doors than HTTP."""
+        return (Service("check_referral", "/v1/referrals/check", Scope.POST, True, self._check),)
+
     async def _one(self, request: Http, caller: Caller) -> Response[bytes]:
-        (told,) = await self._desk.rehearse(caller.agency, [await request.body()])
+        return await self._check(caller.agency, Said(body=await request.body()))
+
+    async def _check(self, agency: str, said: Said) -> Response[bytes]:
+        (told,) = await self._desk.rehearse(agency, [said.body])
         problem = told.get("problem")
         if problem is not None:
             return responses.json_response(to_json(problem), problem["status"], responses.PROBLEM)

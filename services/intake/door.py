@@ -28,17 +28,17 @@ from pydantic_core import from_json
 
 from runtime.broker import Bus
 from runtime.clock import Clock
-from runtime.observability import Seldom, log
+from runtime.observability import Seldom
 from runtime.settings import Settings
 from schemas import subjects
-from schemas.problems import ProblemCode, Refusal, invalid
+from schemas.problems import Refusal, invalid
 from services.intake import responses
 from services.intake.access.nats_clients import NatsClients
+from services.intake.attending import RATE_LIMITED, TOO_LARGE, UNKNOWN, Attending
 from services.intake.counter import Said, Service
-from services.intake.edge import Caller, Edge, awaits
+from services.intake.edge import Edge, awaits
 from wards.model import Ward
 
-LARGEST_BODY = 1_048_576
 _MOST = 256
 """So many of one agency's requests are in work at once; most of them wait (``access.turns``)."""
 _BEYOND = 4
@@ -48,13 +48,7 @@ _PIECE = 16_384
 _PAUSE = 1.0
 """Seconds for which nobody listens."""
 
-_UNKNOWN = "unknown"
-"""In the metrics, for what is no call, or was not looked at."""
-
 _TOLD = ("Content-Type", "Location", "Retry-After")
-_NOT_FOUND = Refusal(ProblemCode.NOT_FOUND)
-_TOO_LARGE = Refusal(ProblemCode.TOO_LARGE)
-_RATE_LIMITED = Refusal(ProblemCode.RATE_LIMITED)
 
 
 @dataclass(slots=True)
@@ -82,7 +76,7 @@ class Door:
         self._settings = settings
         self._ward = ward
         self._edge = edge
-        self._services = {service.name: service for service in services}
+        self._attending = Attending(edge, services)
         self._clients = clients
         self._clock = clock
         self._lines: dict[str, _Line] = {}
@@ -121,8 +115,8 @@ class Door:
         if not self._within(line, len(message.data)):
             line.too_much.set()
         elif len(line.at_work) >= _MOST:
-            self._edge.metrics.observe(_UNKNOWN, HTTPStatus.TOO_MANY_REQUESTS, 0)
-            await self._reply(line, message, responses.refused(_RATE_LIMITED, retry_after="1"))
+            self._edge.metrics.observe(UNKNOWN, HTTPStatus.TOO_MANY_REQUESTS, 0)
+            await self._reply(line, message, responses.refused(RATE_LIMITED, retry_after="1"))
         else:
             # Beside, so that nobody waits for another's answer.
             task = asyncio.create_task(self._serve(line, message))
@@ -138,31 +132,11 @@ class Door:
         return True
 
     async def _serve(self, line: _Line, message: Msg) -> None:
-        try:
-            response = await self._answer(line.agency, message)
-        except Exception as error:
-            log("door_failed", fault=True, error=type(error).__name__)
-            response = responses.refused(Refusal(ProblemCode.INTERNAL))
-        await self._reply(line, message, response)
-
-    async def _answer(self, agency: str, message: Msg) -> Response[bytes]:
         _, _, _, _, name, *ref = message.subject.split(".")
-        service = self._services.get(name)
-
-        async def act(caller: Caller) -> Response[bytes]:
-            if service is None or len(ref) != service.about:
-                return responses.refused(_NOT_FOUND)
-            if len(message.data) > LARGEST_BODY:
-                return responses.refused(_TOO_LARGE)
-            said = _said(service, "".join(ref), message)
-            if isinstance(said, Refusal):
-                return responses.refused(said)
-            return await service.answer(caller.agency, said)
-
-        # What there is not is counted, too: otherwise it could be asked for without end.
-        known = _UNKNOWN if service is None else service.name
-        scope = None if service is None else service.scope
-        return await self._edge.let(self._clients.caller(agency), known, scope, act)
+        caller = self._clients.caller(line.agency)
+        said = functools.partial(_said, message)
+        response = await self._attending.answer(caller, name, ref, len(message.data), said)
+        await self._reply(line, message, response)
 
     async def _reply(self, line: _Line, message: Msg, response: Response[bytes]) -> None:
         if not message.reply:
@@ -172,14 +146,14 @@ class Door:
             return
         body, headers = response.content, _headers(response)
         if len(body) > line.bus.nc.max_payload - 4096:  # room for the headers
-            refused = responses.refused(_TOO_LARGE)
+            refused = responses.refused(TOO_LARGE)
             body, headers = refused.content, _headers(refused)
         # Whoever asked may be gone; what was decided is on record.
         with contextlib.suppress(nats.errors.Error, OSError):
             await line.bus.nc.publish(message.reply, body, headers=headers)
 
 
-def _said(service: Service, ref: str, message: Msg) -> Said | Refusal:
+def _said(message: Msg, service: Service, ref: str) -> Said | Refusal:
     given = {name.lower(): value for name, value in (message.headers or {}).items()}
     if service.posts:
         key = given.get("idempotency-key")
