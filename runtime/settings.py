@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 _PATHS = ("home", "ward", "nats_logins", "nats_issuer_file", "clock_shift", "smtp_password_file",
-          "tls_certificate", "tls_key", "tls_client_ca", "webhook_ca")  # fmt: skip
+          "tls_certificate", "tls_key", "tls_client_ca", "webhook_ca",
+          "console_oidc_client_secret_file")  # fmt: skip
 _SMTP_TLS = ("starttls", "tls", "none")
 _ATTACHMENTS = ("folder", "nats")
 _CLAMD = re.compile(r"/.+|[^/\s]+:[0-9]{1,5}")
@@ -45,7 +46,12 @@ class Settings:
     trust, besides whom the system trusts, when events are posted to agencies.
 
     ``attachments``: where files are kept: ``folder`` (under ``home``) or ``nats`` (JetStream's object
-    store). ``clamd``: the virus scanner, ``host:port`` or the path of a Unix socket; empty means none."""
+    store). ``clamd``: the virus scanner, ``host:port`` or the path of a Unix socket; empty means none.
+
+    ``console_port``: of the pages for people (0, for `tsunagu up`: any that is free); ``console_url``: the
+    address by which they are reached, ``https://…``. ``console_oidc_issuer``: the provider that says who
+    people are (OpenID Connect); empty means passwords only. ``console_oidc_client_id`` and
+    ``console_oidc_client_secret_file``: as whom the console is known there."""
 
     home: Path = Path(".tsunagu")
     ward: Path | None = None
@@ -71,6 +77,11 @@ class Settings:
     webhook_ca: Path | None = None
     attachments: str = "folder"
     clamd: str = ""
+    console_port: int = 0
+    console_url: str = ""
+    console_oidc_issuer: str = ""
+    console_oidc_client_id: str = ""
+    console_oidc_client_secret_file: Path | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
@@ -82,7 +93,7 @@ class Settings:
                 continue
             if field.name in _PATHS:
                 given[field.name] = Path(value)
-            elif field.name in ("replicas", "port", "nats_port"):
+            elif field.name in ("replicas", "port", "nats_port", "console_port"):
                 if not value.isdecimal():
                     raise SettingsError(f"{name} must be a whole number")
                 given[field.name] = int(value)

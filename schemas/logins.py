@@ -169,7 +169,11 @@ LOGINS: tuple[Login, ...] = (
                 "$JS.API.STREAM.INFO." + subjects.JOURNALS_STREAM,
                 "$JS.API.STREAM.CREATE." + subjects.JOURNALS_STREAM,
             ),
-            subscribe=(_own("console"), subjects.grew("*", ">"), subjects.query("*", "console", "*")),
+            subscribe=(
+                _own("console"),
+                subjects.grew("*", ">"),
+                subjects.query("*", "console", "*"),
+            ),
             replies=60,
         ),
     ),

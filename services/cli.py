@@ -70,11 +70,15 @@ def _ward(settings: Settings) -> Ward:
 
 
 @app.command()
-def up(ward: WardFile = None, port: Annotated[int, typer.Option(help="HTTP port")] = 8700) -> None:
+def up(
+    ward: WardFile = None,
+    port: Annotated[int, typer.Option(help="HTTP port")] = 8700,
+    console_port: Annotated[int, typer.Option(help="画面の port / of the pages for people")] = 8710,
+) -> None:
     """ネットワークを起動し続ける / Run the whole network in the foreground."""
     from services.supervisor import AlreadyRunning, Network, NotReady
 
-    settings = _starting(ward, port)
+    settings = replace(_starting(ward, port), console_port=console_port)
     _ward(settings)
     network = Network(settings)
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -83,6 +87,7 @@ def up(ward: WardFile = None, port: Annotated[int, typer.Option(help="HTTP port"
         network.start()
         network.wait_until_ready()
         print(f"ready {network.url}", flush=True)
+        err.print(f"画面 / pages for people: {network.console_url}", markup=False, highlight=False)
         while True:
             time.sleep(0.2)
             network.tend()
@@ -215,11 +220,11 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:
     """台帳を検証する / Recompute the ledger; exit 0 only if it is whole."""
-    from services.audit import commands
+    from services.audit import commands, verifying
 
     report = commands.verify_ledger(_settings(), err if sys.stderr.isatty() else None)
     if as_json:
-        print(json.dumps(commands.report_document(report), ensure_ascii=False, indent=2))
+        print(json.dumps(verifying.report_document(report), ensure_ascii=False, indent=2))
     else:
         commands.tell_report(report, out)
     raise typer.Exit(report.exit_code)

@@ -24,7 +24,7 @@ from runtime.settings import Settings
 from schemas.logins import LOGINS, Login
 from schemas.publishing.nats_accounts import ISSUER, nats_accounts, password_variable
 
-SERVICES = ("referral", "delivery", "audit", "intake")
+SERVICES = ("referral", "delivery", "audit", "intake", "console")
 _LOOK_EVERY = 5.0  # seconds
 _STUCK_LOOKS = 3  # so many looks running before the broker is started again
 
@@ -66,6 +66,7 @@ class Network:
             home=home,
             nats_url=f"nats://127.0.0.1:{self._nats_port}",
             nats_logins=home / "keys",
+            console_port=settings.console_port or free_port(),
         )
         self._children: dict[str, _Child] = {}
         self._lock: IO[bytes] | None = None
@@ -75,6 +76,11 @@ class Network:
     @property
     def url(self) -> str:
         return f"http://{self.settings.host}:{self.settings.port}"
+
+    @property
+    def console_url(self) -> str:
+        """Of the pages for people."""
+        return f"http://{self.settings.host}:{self.settings.console_port}"
 
     def pid(self, name: str) -> int:
         """The process of ``nats-server`` or a service; another one after a restart."""
@@ -92,7 +98,9 @@ class Network:
             raise AlreadyRunning(f"a network is running in {home} already") from None
         self._refuse_taken_port(self.settings.host, self.settings.port)
         self._refuse_taken_port("127.0.0.1", self._nats_port)
+        self._refuse_taken_port(self.settings.host, self.settings.console_port)
         (home / "url").write_text(self.url + "\n", encoding="ascii")
+        (home / "console_url").write_text(self.console_url + "\n", encoding="ascii")
         (home / "nats_url").write_text(self.settings.nats_url + "\n", encoding="ascii")
         # For the commands that are given no ward file: they mean this network's.
         ward = str(self.settings.ward.resolve()) if self.settings.ward is not None else ""

@@ -17,7 +17,7 @@ import services
 from runtime.database import open_database, writing
 from runtime.migrations import upgrade
 
-SERVICES = ("referral", "delivery", "audit", "intake")
+SERVICES = ("referral", "delivery", "audit", "intake", "console")
 
 
 def migrations(service: str) -> Path:

@@ -33,7 +33,9 @@ from services.supervisor import SERVICES, Network
 from tests.nats import TESTER
 from tests.partners import Partner
 
-EVERYTHING = ("nats-server", *SERVICES)
+CONSOLE = "console"
+EVERYTHING = ("nats-server", *(name for name in SERVICES if name != CONSOLE))
+"""What a referral needs, or its evidence; the pages for people are there where a test wants them."""
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -61,11 +63,14 @@ class RunningNetwork:
         database: str = "",
         keep_down: tuple[str, ...] = (),
         clock_shift: bool = False,
+        console: bool = False,
         **more: Any,
     ) -> None:
-        """``clock_shift``: its processes go by a clock that ``move_clock`` moves. ``more``: other
-        settings."""
-        self.settings = Settings(home=home, database=database, port=free_port(), **more)
+        """``clock_shift``: its processes go by a clock that ``move_clock`` moves. ``console``: with the
+        pages for people. ``more``: other settings."""
+        ports = {"port": free_port(), "console_port": free_port()}
+        self.settings = Settings(home=home, database=database, **(ports | more))
+        self._console = console
         if clock_shift:
             file = home.resolve() / "clock_shift"
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -83,11 +88,15 @@ class RunningNetwork:
     def url(self) -> str:
         return self._network.url
 
+    @property
+    def console_url(self) -> str:
+        return self._network.console_url
+
     # -- living and dying -------------------------------------------------------------------------
 
     def start(self, *, keep_down: tuple[str, ...] = ()) -> None:
         self._network = _Supervised(self.settings)
-        self._network.down.update(keep_down)
+        self._network.down.update(keep_down if self._console else (*keep_down, CONSOLE))
         self._tending = threading.Lock()
         self._stopped = False
         self._network.start()
@@ -195,10 +204,13 @@ class RunningNetwork:
 
         def ready() -> bool:
             with contextlib.suppress(httpx.TransportError):
-                return all(self.is_up(name) for name in SERVICES if name != "intake")
+                return all(self.is_up(name) for name in SERVICES if self._is_asked(name))
             return False
 
         eventually(ready, deadline - time.monotonic(), lambda: f"ready; {self.logs()[-2000:]}")
+
+    def _is_asked(self, name: str) -> bool:
+        return name != "intake" and (self._console or name != CONSOLE)
 
     def await_posts(self, seconds: float = 30) -> None:
         """A POST would be made durable; who else is there does not matter."""

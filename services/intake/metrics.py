@@ -4,7 +4,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 from services.intake.gateway import Gateway
 
-SERVICES = ("referral", "delivery", "audit")
+SERVICES = ("referral", "delivery", "audit", "console")
 
 
 class Metrics:

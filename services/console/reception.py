@@ -1,0 +1,221 @@
+"""The reception (受付): every request of a browser comes through here: who is it, may this person do
+that, was the form one of ours. What a page shows is a function of the visit; the rooms that have such
+functions ask the reception for their handlers.
+
+A cookie is given to every visitor and changed at signing in. Forms carry a token made from it
+(``csrf``), and a browser that says where a request comes from must say that it is from us.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
+from typing import Protocol
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from litestar import Request, Response, get, post
+from litestar.exceptions import HTTPException
+from litestar.handlers import HTTPRouteHandler
+
+from runtime.broker import NoAnswer
+from runtime.clock import Clock
+from runtime.observability import log
+from runtime.settings import Settings
+from services.console.metrics import Metrics
+from services.console.pages import Pages
+from services.console.person import Person, Role
+from services.console.visit import Flashes, Form, Http, Visit
+from services.console.words import Language, Words
+from wards.model import Ward
+
+Act = Callable[[Visit], Awaitable[Response[bytes]]]
+
+LANGUAGE = "tsunagu_language"
+_YEAR = 365 * 86_400
+_TOKEN = 43  # characters of a cookie that we gave
+
+
+class NotRecorded(RuntimeError):
+    """A look could not be put on record; what was to be seen is not shown."""
+
+
+class People(Protocol):
+    async def who(self, token: str) -> Person | None:
+        """Who signed in with this cookie, and still may be here."""
+
+
+class Reception:
+    def __init__(
+        self,
+        settings: Settings,
+        ward: Ward,
+        clock: Clock,
+        people: People,
+        pages: Pages,
+        metrics: Metrics,
+        secret: bytes,
+    ) -> None:
+        self._ward = ward
+        self._clock = clock
+        self._people = people
+        self._pages = pages
+        self._metrics = metrics
+        self._secret = secret
+        self._secure = settings.console_url.startswith("https://")
+        self.cookie = "__Host-tsunagu" if self._secure else "tsunagu"
+        self._flashes = Flashes()
+
+    # -- handlers --------------------------------------------------------------------------------
+
+    def page(self, path: str, name: str, roles: Iterable[Role], act: Act) -> HTTPRouteHandler:
+        """A page that changes nothing. ``name``: its label in the metrics."""
+
+        @get(path, name=name)
+        async def handler(request: Http) -> Response[bytes]:
+            return await self._let(request, name, frozenset(roles), act, deed=False)
+
+        return handler
+
+    def deed(self, path: str, name: str, roles: Iterable[Role], act: Act) -> HTTPRouteHandler:
+        """A form that was sent. ``act`` has what was typed in ``visit.form``."""
+
+        @post(path, name=name, status_code=200)
+        async def handler(request: Http) -> Response[bytes]:
+            return await self._let(request, name, frozenset(roles), act, deed=True)
+
+        return handler
+
+    def open_page(self, path: str, name: str, act: Act) -> HTTPRouteHandler:
+        """For anybody, signed in or not."""
+
+        @get(path, name=name)
+        async def handler(request: Http) -> Response[bytes]:
+            return await self._let(request, name, None, act, deed=False)
+
+        return handler
+
+    def open_deed(self, path: str, name: str, act: Act) -> HTTPRouteHandler:
+        @post(path, name=name, status_code=200)
+        async def handler(request: Http) -> Response[bytes]:
+            return await self._let(request, name, None, act, deed=True)
+
+        return handler
+
+    # -- who and whether -------------------------------------------------------------------------
+
+    async def _let(
+        self, request: Http, name: str, roles: frozenset[Role] | None, act: Act, *, deed: bool
+    ) -> Response[bytes]:
+        began = time.perf_counter()
+        visit = self._visit(request)
+        response = await self._answered(visit, roles, act, deed=deed)
+        self._keep_cookie(visit, response)
+        status = int(response.status_code or HTTPStatus.OK)
+        self._metrics.observe(name, status, time.perf_counter() - began)
+        return response
+
+    async def _answered(
+        self, visit: Visit, roles: frozenset[Role] | None, act: Act, *, deed: bool
+    ) -> Response[bytes]:
+        try:
+            visit.signed_in = await self._people.who(visit.token)
+            if deed and not await self._ours(visit):
+                return self.refused(visit, HTTPStatus.FORBIDDEN, "form")
+            if roles is not None and visit.signed_in is None:
+                return self._to_login(visit, deed=deed)
+            if roles is not None and visit.person.role not in roles:
+                return self.refused(visit, HTTPStatus.FORBIDDEN, "role")
+            return await act(visit)
+        except NoAnswer:
+            return self.refused(visit, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+        except NotRecorded:
+            return self.refused(visit, HTTPStatus.SERVICE_UNAVAILABLE, "not_recorded")
+        except sa.exc.DBAPIError:
+            log("console_database_failed", fault=True)
+            return self.refused(visit, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
+
+    def refused(self, visit: Visit, status: HTTPStatus, why: str) -> Response[bytes]:
+        """A page that says what did not work, and what to do."""
+        response = self._pages.render(visit, "error.html", int(status), why=why)
+        if status == HTTPStatus.SERVICE_UNAVAILABLE:
+            response.headers["Retry-After"] = "5"
+        return response
+
+    def _visit(self, request: Http) -> Visit:
+        token = request.cookies.get(self.cookie, "")
+        if len(token) != _TOKEN or not token.isascii():
+            token = new_token()
+        language: Language = "en" if request.cookies.get(LANGUAGE) == "en" else "ja"
+        return Visit(
+            request=request,
+            words=Words(self._ward, language),
+            token=token,
+            now=self._clock.now(),
+            csrf=self._csrf(token),
+            flashes=self._flashes,
+        )
+
+    def _to_login(self, visit: Visit, *, deed: bool) -> Response[bytes]:
+        # After a deed one comes back to the start: what was posted is not kept for whoever signs in.
+        url = visit.request.url
+        query = f"?{url.query}" if url.query else ""
+        back = "/" if deed else url.path + query
+        return visit.goes_to(f"/login?next={quote(back, safe='/')}")
+
+    async def _ours(self, visit: Visit) -> bool:
+        """A form of ours, sent by one of our pages. Reads it."""
+        request = visit.request
+        if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+            return False
+        try:
+            visit.form = Form.read(await request.body())
+        except ValueError:
+            return False
+        given = visit.form.get("csrf") or request.headers.get("x-csrf", "")
+        return hmac.compare_digest(given.encode(), visit.csrf.encode())
+
+    def _csrf(self, token: str) -> str:
+        made = hmac.digest(self._secret, b"csrf\x1f" + token.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+    def _keep_cookie(self, visit: Visit, response: Response[bytes]) -> None:
+        """``visit.token`` is another one after signing in or out."""
+        if visit.request.cookies.get(self.cookie) != visit.token:
+            response.set_cookie(
+                self.cookie,
+                visit.token,
+                path="/",
+                httponly=True,
+                samesite="lax",
+                secure=self._secure,
+            )
+
+    def keep_language(self, response: Response[bytes], language: Language) -> None:
+        response.set_cookie(
+            LANGUAGE, language, path="/", max_age=_YEAR, httponly=True, samesite="lax",
+            secure=self._secure,
+        )  # fmt: skip
+
+    # -- what no handler saw ---------------------------------------------------------------------
+
+    def on_http_exception(self, request: Request, error: HTTPException) -> Response[bytes]:  # type: ignore[type-arg]
+        """What the HTTP layer itself refuses, as a page like every other."""
+        status = HTTPStatus(error.status_code)
+        why = {404: "not_found", 405: "not_found", 413: "too_large"}.get(
+            error.status_code, "invalid"
+        )
+        return self.refused(self._visit(request), status, why)
+
+    def on_fault(self, request: Request, error: Exception) -> Response[bytes]:  # type: ignore[type-arg]
+        """A fault of ours: a plain 500 that leaks nothing."""
+        log("page_failed", fault=True, error=type(error).__name__)
+        return self.refused(self._visit(request), HTTPStatus.INTERNAL_SERVER_ERROR, "fault")
+
+
+def new_token() -> str:
+    """For a cookie: 256 bits, 43 characters."""
+    return secrets.token_urlsafe(32)

@@ -1,0 +1,138 @@
+"""A visit (来訪): one request of a browser, who it is, what was typed, in which language."""
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qsl
+
+from litestar import Request, Response
+
+from services.console.person import Person
+from services.console.words import Words
+
+Http = Request[Any, Any, Any]
+
+_MOST_FIELDS = 500
+_MOST_FLASHES = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Flash:
+    """What is said once, on the next page. ``undo``: the deed that takes it back, and its hidden
+    fields; ``alert``: something did not work."""
+
+    ja: str
+    en: str
+    alert: bool = False
+    undo: str | None = None
+    undo_fields: Mapping[str, str] = field(default_factory=dict)
+
+
+class Flashes:
+    """By session, until the next page. In memory: what a restart forgets has been done all the same."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, list[Flash]] = OrderedDict()
+
+    def add(self, session: str, flash: Flash) -> None:
+        self._waiting.setdefault(session, []).append(flash)
+        while len(self._waiting) > _MOST_FLASHES:
+            self._waiting.popitem(last=False)
+
+    def take(self, session: str) -> list[Flash]:
+        return self._waiting.pop(session, [])
+
+
+class Form:
+    """What was posted. Every field may be there several times, or not at all."""
+
+    def __init__(self, fields: list[tuple[str, str]]) -> None:
+        self._fields: dict[str, list[str]] = {}
+        for name, value in fields:
+            self._fields.setdefault(name, []).append(value)
+
+    @classmethod
+    def read(cls, raw: bytes) -> "Form":
+        """``application/x-www-form-urlencoded``. Raises ValueError for more fields than any form of
+        ours has. What is not UTF-8 becomes U+FFFD; browsers write CRLF, we keep LF."""
+        fields = parse_qsl(
+            raw.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS,
+            errors="replace",
+        )  # fmt: skip
+        return cls([(name, value.replace("\r\n", "\n")) for name, value in fields])
+
+    def get(self, name: str, default: str = "") -> str:
+        return self._fields.get(name, [default])[0]
+
+    def all(self, name: str) -> list[str]:
+        return list(self._fields.get(name, ()))
+
+    def text(self, name: str) -> str | None:
+        """Without the space around it; None when nothing was typed."""
+        return self.get(name).strip() or None
+
+    def items(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, values in self._fields.items() for value in values]
+
+
+@dataclass(slots=True)
+class Visit:
+    """``token``: the visitor's cookie, which is there before anybody signs in. ``form``: of a deed."""
+
+    request: Http
+    words: Words
+    token: str
+    now: datetime
+    csrf: str
+    flashes: Flashes
+    signed_in: Person | None = None
+    form: Form = field(default_factory=lambda: Form([]))
+
+    @property
+    def person(self) -> Person:
+        """Whoever is signed in; on a page that is for such people."""
+        if self.signed_in is None:
+            raise RuntimeError("nobody is signed in here")
+        return self.signed_in
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return dict(self.request.query_params)
+
+    def path(self, name: str) -> str:
+        """A parameter of the path."""
+        return str(self.request.path_params.get(name, ""))
+
+    def t(self, ja: str, en: str) -> str:
+        return self.words.t(ja, en)
+
+    def flash(
+        self,
+        ja: str,
+        en: str,
+        *,
+        alert: bool = False,
+        undo: str | None = None,
+        **undo_fields: str,
+    ) -> None:
+        """Said once, on this person's next page."""
+        said = Flash(ja, en, alert, undo, undo_fields)
+        self.flashes.add(self.person.session, said)
+
+    def goes_to(self, path: str) -> Response[bytes]:
+        """303: the next page, with GET, so that going back or reloading posts nothing again."""
+        return Response(b"", status_code=303, headers={"Location": local_path(path)})
+
+
+def local_path(path: str, otherwise: str = "/") -> str:
+    """A path of ours; anything that could lead elsewhere is ``otherwise``."""
+    plain = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if plain and path.isprintable() and path.isascii() else otherwise
+
+
+def new_key() -> str:
+    """An idempotency key for one showing of a form."""
+    return secrets.token_urlsafe(16)
