@@ -128,6 +128,16 @@ class AddressKind(StrEnum):
     PROTECTED = "protected"
 
 
+class AddressWarning(StrEnum):
+    """What whoever looks at an address should know (住所の注意). None of them stops it."""
+
+    ALIAS = "alias"  # the town was written in another way (別表記)
+    IMPOSSIBLE_NUMBER = "impossible_number"  # a 番 or 号 that cannot be; read as missing
+    CHOME_MISSING = "chome_missing"
+    BAN_MISSING = "ban_missing"
+    GO_MISSING = "go_missing"
+
+
 class Household(StrEnum):
     SINGLE = "single"
     NUCLEAR = "nuclear"

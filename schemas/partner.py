@@ -22,6 +22,7 @@ from pydantic import (
 from schemas.base import AgencyId, Code, Hex64, ReferralNumber, WardCode
 from schemas.codes import (
     AddressKind,
+    AddressWarning,
     AgencyKind,
     Basis,
     Disposition,
@@ -205,6 +206,12 @@ class ReferralBatch(Sent):
     items: Annotated[tuple[ReferralSubmission, ...], Field(min_length=1, max_length=500)]
 
 
+class AddressToLocate(Sent):
+    """``POST /v1/addresses/locate``: an address as people write it (住所)."""
+
+    text: Line
+
+
 class HandoffOffer(Sent):
     """``POST /v1/referrals/{id}/handoffs``. Several ``to``: the first acceptance wins. A request
     without ``to`` goes to the ward's candidates for its function (空き照会)."""
@@ -318,6 +325,27 @@ class CheckGiven(Given):
     """The referral would be taken (下見). ``district``: where it would go, as things stand."""
 
     district: DistrictGiven | None = None
+
+
+class AddressRead(Given):
+    """What was read of an address: the town's name as the ward has it, and the numbers that are certain
+    (読み取った住所)."""
+
+    town: str
+    chome: int | None = None
+    ban: int | None = None
+    go: int | None = None
+
+
+class AddressLocated(Given):
+    """The district in which an address lies, as a referral with it would have it now; without a ``district``
+    the core centre would be asked which of the ``candidates`` it is (住所の地区)."""
+
+    district: Code | None = None
+    basis: Basis
+    candidates: tuple[Code, ...]
+    warnings: tuple[AddressWarning, ...] = ()
+    address: AddressRead
 
 
 class HandoffGiven(Given):

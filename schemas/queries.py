@@ -9,7 +9,7 @@ from pydantic import Field
 
 from schemas.base import AgencyId, Code, JsonObject, Moment, ReferralRef, Said
 from schemas.codes import EscalationState, Stage, Urgency
-from schemas.commands import SubmitReferral
+from schemas.commands import Finding, SubmitReferral
 from schemas.sealed import SealedRecord
 
 LARGEST_NUMBER = 2**53 - 1
@@ -67,6 +67,14 @@ class RehearseSubmissions(Said):
 
     agency: AgencyId
     actions: tuple[SubmitReferral, ...] = Field(min_length=1, max_length=500)
+
+
+class SettleDistrict(Said):
+    """Which district would a referral with this finding go to, as things stand? What the core centre has
+    ruled for the block, and asked to be remembered, is followed."""
+
+    agency: AgencyId
+    finding: Finding
 
 
 class ListEscalations(Said):

@@ -11,6 +11,8 @@ from .line import Line, path
 from .models import (
     Acceptance,
     Acknowledgement,
+    AddressLocated,
+    AddressToLocate,
     BatchGiven,
     Cancelling,
     CheckGiven,
@@ -282,6 +284,12 @@ class Calls:
             key=idempotency_key,
             keyed=True,
         )
+
+    def locate_address(self, body: AddressToLocate) -> AddressLocated:
+        """住所の担当地区を見る（何も起きません） / Find an address's district; nothing happens
+
+        ``POST /v1/addresses/locate``"""
+        return self.line.asked("POST", "/v1/addresses/locate", AddressLocated, body=body)
 
     def check_referral(self, body: ReferralSubmission) -> CheckGiven:
         """依頼を下見する（何も起きません） / Check a referral; nothing happens

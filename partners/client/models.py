@@ -43,6 +43,21 @@ class AddressKind(StrEnum):
     PROTECTED = "protected"
 
 
+class AddressWarning(StrEnum):
+    """住所の注意 / What to know of an address
+
+    What whoever looks at an address should know (住所の注意). None of them stops it.
+
+    alias 町名は別の書き方 · impossible_number ありえない番・号（ないものと読む） ·
+    chome_missing 丁目がない · ban_missing 番がない · go_missing 号がない"""
+
+    ALIAS = "alias"
+    IMPOSSIBLE_NUMBER = "impossible_number"
+    CHOME_MISSING = "chome_missing"
+    BAN_MISSING = "ban_missing"
+    GO_MISSING = "go_missing"
+
+
 class AgencyKind(StrEnum):
     """機関の種類 / Kind of agency
 
@@ -480,6 +495,49 @@ class Address(Body):
     """住所（町名・丁目・番・号） / address as text"""
     kind: Open[AddressKind] = AddressKind.REGISTERED
     """種類 / kind"""
+
+
+class AddressRead(Body):
+    """読み取った住所 / Address as it was read
+
+    What was read of an address: the town's name as the ward has it, and the numbers that are
+    certain (読み取った住所)."""
+
+    town: str
+    """町名（区の書き方で） / town, as the ward writes it"""
+    chome: int | None = None
+    """丁目 / chome"""
+    ban: int | None = None
+    """番 / block"""
+    go: int | None = None
+    """号 / house number"""
+
+
+class AddressLocated(Body):
+    """住所の地区 / District of an address
+
+    The district in which an address lies, as a referral with it would have it now; without a
+    ``district`` the core centre would be asked which of the ``candidates`` it is (住所の地区)."""
+
+    basis: Open[Basis]
+    """地区の判定根拠 / basis of the district"""
+    candidates: tuple[str, ...]
+    """候補の地区 / districts it may be"""
+    address: AddressRead
+    """読み取った住所 / the address as it was read"""
+    district: str | None = None
+    """地区 / district"""
+    warnings: tuple[Open[AddressWarning], ...] = ()
+    """知っておくこと / what to know of it"""
+
+
+class AddressToLocate(Body):
+    """地区を知りたい住所 / Address to be located
+
+    ``POST /v1/addresses/locate``: an address as people write it (住所)."""
+
+    text: str
+    """住所（町名・丁目・番・号）。どこにも残りません / address as text; kept nowhere"""
 
 
 class AgencyGiven(Body):

@@ -36,6 +36,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "answer", q.ReadAnswer, q.Told),
     Question("referral", "locate", q.Locate, q.Told),
     Question("referral", "rehearse", q.RehearseSubmissions, q.Told),
+    Question("referral", "settle", q.SettleDistrict, q.Told),
     Question("referral", "escalations", q.ListEscalations, q.Told),
     Question("intake", "call", q.CallCounter, q.CounterSaid, ("console",)),
     Question("delivery", "inbox", q.ReadInbox, q.Told),

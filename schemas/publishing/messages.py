@@ -53,6 +53,7 @@ QUERIES: tuple[type[BaseModel], ...] = (
     queries.ReadAnswer,
     queries.Locate,
     queries.RehearseSubmissions,
+    queries.SettleDistrict,
     queries.ListEscalations,
     queries.CallCounter,
     queries.CounterSaid,
@@ -75,6 +76,7 @@ QUERIES: tuple[type[BaseModel], ...] = (
 SENT: tuple[type[partner.Sent], ...] = (
     partner.ReferralSubmission,
     partner.ReferralBatch,
+    partner.AddressToLocate,
     partner.HandoffOffer,
     partner.Acceptance,
     partner.Decline,
@@ -103,6 +105,7 @@ GIVEN: tuple[type[partner.Given], ...] = (
     partner.ProblemGiven,
     partner.CheckGiven,
     partner.BatchGiven,
+    partner.AddressLocated,
 )
 MESSAGES: tuple[Message, ...] = tuple(
     Message(model)

@@ -17,6 +17,7 @@ TITLES: dict[str, str] = {
     "ReadAnswer": "答えの照会 / Read a recorded answer",
     "Locate": "件の特定 / Locate a referral",
     "ListEscalations": "上申の照会 / List escalations",
+    "SettleDistrict": "地区の照会 / Settle a district",
     "RehearseSubmissions": "依頼の下見 / Rehearse submissions",
     "CallCounter": "窓口への求め（中の窓口） / A call at the counter, by the console",
     "CounterSaid": "窓口の答え / What the counter said",
@@ -87,6 +88,7 @@ TITLES: dict[str, str] = {
     "ReferralReopened": "再開した / Referral reopened",
     # what partners send
     "ReferralSubmission": "つなぎの依頼 / Referral",
+    "AddressToLocate": "地区を知りたい住所 / Address to be located",
     "ReferralBatch": "まとめて確かめる依頼 / Referrals to be checked",
     "Person": "本人 / Person concerned",
     "Contact": "緊急連絡先 / Contact",
@@ -111,6 +113,8 @@ TITLES: dict[str, str] = {
     "Reopening": "再開 / Reopening",
     # what partners get
     "ReferralGiven": "一件の現状 / Referral as it stands",
+    "AddressLocated": "住所の地区 / District of an address",
+    "AddressRead": "読み取った住所 / Address as it was read",
     "DistrictGiven": "地区 / District",
     "HandoffGiven": "打診とその答え / Hand-off",
     "AttachmentGiven": "添付 / Attachment",
@@ -151,6 +155,7 @@ TITLES: dict[str, str] = {
     "Disposition": "上申の結末 / Disposition",
     "ReportedBy": "相談の経路 / Reported by",
     "SaidBy": "断ったのは誰か / Said by",
+    "AddressWarning": "住所の注意 / What to know of an address",
     "AddressKind": "住所の種類 / Kind of address",
     "Household": "世帯状況 / Household",
     "AgencyKind": "機関の種類 / Kind of agency",
@@ -205,6 +210,10 @@ VALUES: dict[str, dict[str, str]] = {
     "AddressKind": {
         "registered": "住民登録地", "actual": "居所", "facility": "施設", "none": "なし",
         "protected": "秘匿（DV など）",
+    },
+    "AddressWarning": {
+        "alias": "町名は別の書き方", "impossible_number": "ありえない番・号（ないものと読む）",
+        "chome_missing": "丁目がない", "ban_missing": "番がない", "go_missing": "号がない",
     },
     "Household": {
         "single": "単身", "nuclear": "核家族", "with_ageing_parents": "高齢の親と同居",

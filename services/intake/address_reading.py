@@ -13,6 +13,7 @@ from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.codes import AddressWarning
 from services.intake.address_text import (
     ANY_UNIT,
     BAN,
@@ -28,16 +29,6 @@ from services.intake.address_text import (
     numeral,
 )
 from wards import Ward
-
-
-class AddressWarning(StrEnum):
-    """What whoever looks at the address should know. None of them stops it."""
-
-    ALIAS = "alias"  # the town was written in another way (別表記)
-    IMPOSSIBLE_NUMBER = "impossible_number"  # a 番 or 号 that cannot be; read as missing
-    CHOME_MISSING = "chome_missing"
-    BAN_MISSING = "ban_missing"
-    GO_MISSING = "go_missing"
 
 
 class ProblemCode(StrEnum):

@@ -8,10 +8,9 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.codes import Basis
+from schemas.codes import AddressWarning, Basis
 from services.intake.address_reading import (
     AddressProblem,
-    AddressWarning,
     ProblemCode,
     ReadAddress,
     read_address,

@@ -131,14 +131,23 @@ def find_place(body: ReferralSubmission, ward: Ward) -> Located | Refusal | None
     address = body.address
     if address is None or address.text is None:
         return None
-    place = locate(address.text, ward)
-    if not isinstance(place, AddressProblem):
+    place = place_of(address.text, ward, "/address/text")
+    if isinstance(place, Located):
         return place
     if body.to is not None and address.kind in (AddressKind.FACILITY, AddressKind.PROTECTED):
         return None
+    return place
+
+
+def place_of(text: str, ward: Ward, pointer: str) -> Located | Refusal:
+    """Where an address lies; refused when it cannot be read, or lies outside the ward. ``pointer``: its
+    place in the body."""
+    place = locate(text, ward)
+    if not isinstance(place, AddressProblem):
+        return place
     outside = place.code == "out_of_ward"
     code = ProblemCode.OUT_OF_WARD if outside else ProblemCode.ADDRESS_UNREADABLE
-    return Refusal(code, (FieldProblem("/address/text", f"{place.ja} / {place.en}"),))
+    return Refusal(code, (FieldProblem(pointer, f"{place.ja} / {place.en}"),))
 
 
 def _at(pointer: str, detail: str) -> Refusal:

@@ -8,10 +8,17 @@ from pydantic_core import from_json, to_json
 
 from schemas.base import JsonObject
 from schemas.codes import Scope
-from schemas.partner import BatchGiven, CheckGiven, ReferralBatch, ReferralSubmission
+from schemas.partner import (
+    AddressLocated,
+    AddressToLocate,
+    BatchGiven,
+    CheckGiven,
+    ReferralBatch,
+    ReferralSubmission,
+)
 from schemas.problems import ProblemCode, Refusal, invalid
 from services.intake import responses
-from services.intake.counter import Said, Service
+from services.intake.counter import LOCATE, Said, Service
 from services.intake.desk import Desk
 from services.intake.edge import Caller, Edge, Http
 from services.intake.openapi_parts import answer, problems, request_body
@@ -85,6 +92,7 @@ def operations() -> list[tuple[str, str, JsonObject]]:
         "Idempotency-Key. It holds for the moment: rulings and directory may change before you submit."
     )
     return [
+        _locating(),
         (
             "/v1/referrals/check",
             "post",
@@ -116,3 +124,29 @@ def operations() -> list[tuple[str, str, JsonObject]]:
             },
         ),
     ]
+
+
+def _locating() -> tuple[str, str, JsonObject]:
+    words = (
+        "依頼に書いたときと同じように住所を読み、基幹の判定も含めていまの担当地区を答えます。"
+        "決まらないときは district がなく、candidates が候補です。住所はどこにも残りません。\n\n"
+        "Reads an address as that of a referral is read, follows what the core centre has ruled, and tells "
+        "the district as things stand. Where it is not settled there is no district, and candidates are "
+        "what it may be. The address is kept nowhere."
+    )
+    refused = (
+        _P.INVALID_REQUEST, _P.MY_NUMBER_REFUSED, _P.TOO_LARGE, _P.UNAUTHENTICATED, _P.RATE_LIMITED,
+        _P.INTERNAL, _P.UNAVAILABLE, _P.ADDRESS_UNREADABLE, _P.OUT_OF_WARD,
+    )  # fmt: skip
+    operation: JsonObject = {
+        "operationId": "locate_address",
+        "summary": "住所の担当地区を見る（何も起きません） / Find an address's district; nothing happens",
+        "description": words,
+        "tags": ["refer"],
+        "requestBody": request_body(AddressToLocate),
+        "responses": {
+            "200": answer("住所を読めた / The address was read", AddressLocated),
+            **problems(refused),
+        },
+    }
+    return LOCATE, "post", operation

@@ -38,6 +38,7 @@ class Said:
     accept: str = ""
 
 
+LOCATE = "/v1/addresses/locate"
 Answer = Callable[[str, Said], Awaitable[Response[bytes]]]
 
 
@@ -81,6 +82,7 @@ class Counter:
             Service("sign_manifest", "/v1/inbox/manifest", read, True, self._proofs.sign),
             Service("test_delivery", "/v1/inbox/test", read, True, self._proofs.test),
             Service("read_test", "/v1/inbox/test/{ref:str}", read, False, self._proofs.read_test),
+            Service("locate_address", LOCATE, read, True, self._locate),
             Service("read_directory", "/v1/directory", read, False, self._directory),
         )
 
@@ -141,6 +143,12 @@ class Counter:
         except ValueError:
             return responses.refused(NOT_INVOLVED)
         return responses.answered(await self._desk.recorded(agency, request))
+
+    async def _locate(self, agency: str, said: Said) -> Response[bytes]:
+        located = await self._desk.locate(agency, said.body)
+        if isinstance(located, Refusal):
+            return responses.refused(located)
+        return responses.json_response(to_json(located))
 
     async def _directory(self, _: str, __: Said) -> Response[bytes]:
         return responses.json_response(to_json(directory(self._ward, local_day(self._clock.now()))))

@@ -16,6 +16,7 @@ from schemas import commands as c
 from schemas import queries as q
 from schemas.base import JsonObject
 from schemas.codes import ScanState
+from schemas.partner import AddressRead, AddressToLocate
 from schemas.problems import ProblemCode, Refusal
 from schemas.sealed import Group, SealedGroup, SealedRecord
 from services.intake import admission
@@ -87,7 +88,8 @@ class Desk:
         sealed = tuple(
             seal(key, referral, group, payload) for group, payload in personal_data(body).items()
         )
-        action = build_submission(referral, body, self._finding(admitted.place), sealed)
+        finding = self._finding(admitted.place) if admitted.place else None
+        action = build_submission(referral, body, finding, sealed)
         fingerprint = self._names.fingerprint("submit_referral", "", body)
         return await self._send(posted, request, fingerprint, action)
 
@@ -101,7 +103,7 @@ class Desk:
             if isinstance(admitted, Refusal):
                 refused.append(admitted.document())
             else:
-                finding = self._finding(admitted.place)
+                finding = self._finding(admitted.place) if admitted.place else None
                 referral = new_id(self._clock.now())
                 actions.append(build_submission(referral, admitted.body, finding, ()))
                 refused.append(None)
@@ -112,6 +114,21 @@ class Desk:
             question = q.RehearseSubmissions(agency=agency, actions=tuple(actions))
             told = iter((await self._gateway.ask("referral", "rehearse", question)).body["items"])
         return [{"problem": problem} if problem else next(told) for problem in refused]
+
+    async def locate(self, agency: str, raw: bytes) -> JsonObject | Refusal:
+        """``POST /v1/addresses/locate``: the district that a referral with this address would come to, as
+        ``AddressLocated``. Raises NoAnswer."""
+        body = admission.read_body(AddressToLocate, raw)
+        if isinstance(body, Refusal):
+            return body
+        place = admission.place_of(body.text, self._ward, "/text")
+        if isinstance(place, Refusal):
+            return place
+        question = q.SettleDistrict(agency=agency, finding=self._finding(place))
+        settled = (await self._gateway.ask("referral", "settle", question)).body
+        read = place.address.model_dump(include=set(AddressRead.model_fields), exclude_none=True)
+        warnings = [warning.value for warning in place.finding.warnings]
+        return {**settled, "warnings": warnings, "address": read}
 
     async def act(self, call: Call, ref: str, posted: Posted) -> Result:
         """Any other changing call. Free words are sealed with the referral's own key, so the
@@ -206,9 +223,7 @@ class Desk:
             return new_id(self._clock.now())
         return self._names.request_id(posted.agency, posted.key)
 
-    def _finding(self, place: Located | None) -> c.Finding | None:
-        if place is None:
-            return None
+    def _finding(self, place: Located) -> c.Finding:
         block = place.block
         return c.Finding(
             district=place.finding.district,

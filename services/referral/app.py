@@ -217,6 +217,7 @@ class _Referral:
             ("escalations", q.ListEscalations, questions.escalations),
             ("locate", q.Locate, questions.locate),
             ("rehearse", q.RehearseSubmissions, self._rehearsal.rehearse),
+            ("settle", q.SettleDistrict, self._rehearsal.settle),
             ("status", q.AskStatus, self._status),
         ):
             self._bus.answer(subjects.query(self._ward.code, SERVICE, name), shape, handler)

@@ -9,7 +9,7 @@ from datetime import date
 from uuid import UUID
 
 from schemas.codes import Basis
-from schemas.commands import SubmitReferral
+from schemas.commands import Finding, SubmitReferral
 from schemas.events import DistrictFound, RulingRequested
 from schemas.problems import Refusal, invalid
 from wards.model import Ward
@@ -66,19 +66,24 @@ def _district(
         # No address and nobody named: every district is possible, so the core centre rules.
         everywhere = tuple(sorted(d.id for d in ward.districts))
         return None, RulingRequested(candidates=everywhere)
+    settled = settle(finding, rulings)
+    return (settled, None) if isinstance(settled, DistrictFound) else (None, settled)
+
+
+def settle(finding: Finding, rulings: Mapping[str, Remembered]) -> DistrictFound | RulingRequested:
+    """What an address says of the district; where it leaves that open, a ruling that is remembered for its
+    block says it."""
     if finding.district is not None:
-        found = DistrictFound(
+        return DistrictFound(
             district=finding.district, basis=finding.basis, candidates=finding.candidates
         )
-        return found, None
     ruling = rulings.get(finding.block_key) if finding.block_key else None
     if ruling is not None and ruling.district in finding.candidates:
-        found = DistrictFound(
+        return DistrictFound(
             district=ruling.district,
             basis=Basis.RULED,
             candidates=finding.candidates,
             ruling=ruling.ruling,
             block_key=finding.block_key,
         )
-        return found, None
-    return None, RulingRequested(candidates=finding.candidates, block_key=finding.block_key)
+    return RulingRequested(candidates=finding.candidates, block_key=finding.block_key)

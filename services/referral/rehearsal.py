@@ -4,6 +4,7 @@ forgotten. Nothing is written, no number is given, nobody is asked.
 What it says holds for the moment: a ruling or another edition of the ward's file may change it.
 """
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -15,9 +16,11 @@ from runtime.ids import new_id
 from schemas import commands as c
 from schemas import queries as q
 from schemas.base import JsonObject
+from schemas.codes import Basis
+from schemas.events import RulingRequested
 from schemas.problems import Refusal
+from services.referral import policy, views
 from services.referral import tables as t
-from services.referral import views
 from services.referral.deciding import Context, written_down
 from services.referral.lifecycle import decide
 from services.referral.policy import Remembered
@@ -35,11 +38,21 @@ class Rehearsal:
     def rehearse(self, question: q.RehearseSubmissions) -> q.Told:
         """For each submission, in order: the district, or the problem that it would be refused
         with."""
-        context = Context(
-            self._clock.now(), self._ward, self._holidays, self._rulings(question), {}
-        )
+        findings = [action.finding for action in question.actions if action.finding is not None]
+        rulings = self._rulings(findings)
+        context = Context(self._clock.now(), self._ward, self._holidays, rulings, {})
         items = [self._would_be(question.agency, action, context) for action in question.actions]
         return q.Told(found=True, body={"items": items})
+
+    def settle(self, question: q.SettleDistrict) -> q.Told:
+        """The district that an address would come to; ``district`` is left out where the core centre would
+        be asked."""
+        settled = policy.settle(question.finding, self._rulings([question.finding]))
+        if isinstance(settled, RulingRequested):
+            body: JsonObject = {"basis": Basis.AMBIGUOUS.value}
+        else:
+            body = {"district": settled.district, "basis": settled.basis.value}
+        return q.Told(found=True, body={**body, "candidates": list(settled.candidates)})
 
     def _would_be(self, agency: str, action: c.SubmitReferral, context: Context) -> JsonObject:
         command = c.Command(
@@ -57,9 +70,9 @@ class Rehearsal:
         given = views.referral_given(after, agency, self._ward)
         return {"district": given["district"]} if "district" in given else {}
 
-    def _rulings(self, question: q.RehearseSubmissions) -> dict[str, Remembered]:
-        """Those that the submissions' blocks may be settled by."""
-        blocks = {a.finding.block_key for a in question.actions if a.finding is not None} - {None}
+    def _rulings(self, findings: Sequence[c.Finding]) -> dict[str, Remembered]:
+        """Those that the addresses' blocks may be settled by."""
+        blocks = {finding.block_key for finding in findings} - {None}
         if not blocks:
             return {}
         r = t.rulings

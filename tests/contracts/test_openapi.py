@@ -32,7 +32,7 @@ OPERATIONS: dict[str, dict[str, Any]] = {
     for method, operation in methods.items()
 }
 SCHEMAS = DOCUMENT["components"]["schemas"]
-NOTHING_HAPPENS = {"check_referral", "check_referrals"}
+NOTHING_HAPPENS = {"check_referral", "check_referrals", "locate_address"}
 DONE_AT_ONCE = {"sign_manifest", "test_delivery"}
 
 
