@@ -7,8 +7,9 @@ set -eu
 cd "$(dirname "$0")"
 mkdir -p secrets
 chmod 700 secrets
-for name in nats_cluster nats_intake nats_referral nats_delivery nats_audit nats_door nats_carrier \
-    nats_warden database_admin database_keys database_referral database_delivery database_audit; do
+for name in nats_cluster nats_intake nats_referral nats_delivery nats_audit nats_console nats_door \
+    nats_carrier nats_warden database_admin database_keys database_referral database_delivery \
+    database_audit database_console; do
   if [ ! -e "secrets/$name" ]; then
     od -An -N32 -tx1 /dev/urandom | tr -d ' \n' > "secrets/.$name"
     chmod 444 "secrets/.$name"

@@ -4,7 +4,7 @@
 # nats.conf reads these from the environment. The quotes keep a password that begins with a digit from
 # being read as a number; the routes need the password too, or the nodes refuse one another.
 set -eu
-for login in cluster intake referral delivery audit door carrier warden; do
+for login in cluster intake referral delivery audit console door carrier warden; do
   password=$(cat "/run/secrets/nats_$login")
   name=$(echo "NATS_$login" | tr a-z A-Z)
   export "$name=\"$password\""

@@ -3,7 +3,7 @@
 # No role may connect to another's database, so what audit keeps cannot be joined with the keys.
 # `keys` is intake's: it holds the wrapped data keys and nothing else.
 set -eu
-for name in keys referral delivery audit; do
+for name in keys referral delivery audit console; do
   psql --username="$POSTGRES_USER" --dbname=postgres --no-psqlrc --set=ON_ERROR_STOP=1 \
     --set=role="tsunagu_$name" --set=secret="/run/secrets/database_$name" <<'SQL'
 \set password `cat :secret`

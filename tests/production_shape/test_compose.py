@@ -69,13 +69,14 @@ def test_secrets_are_files_and_never_in_the_text() -> None:
     assert "secrets/" in (ROOT / "deploy/.gitignore").read_text().splitlines()
 
 
-def test_only_intake_is_published_and_only_to_a_proxy_on_this_host() -> None:
-    assert [name for name, service in SERVICES.items() if "ports" in service] == ["intake"]
-    assert all(port.startswith("127.0.0.1:") for port in OURS["intake"]["ports"])
+def test_only_the_edges_are_published_and_only_to_a_proxy_on_this_host() -> None:
+    published = {name: s["ports"] for name, s in SERVICES.items() if "ports" in s}
+    assert set(published) == {"intake", "console"}
+    assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
     assert SHAPE["networks"]["inside"] == {"internal": True}
     for name, service in SERVICES.items():
-        # delivery reaches the agencies' webhooks; nobody reaches delivery.
-        networks = {"inside", "edge"} if name in ("intake", "delivery") else {"inside"}
+        # delivery reaches the agencies' webhooks, the console the provider that says who people are.
+        networks = {"inside", "edge"} if name in ("intake", "delivery", "console") else {"inside"}
         assert set(service["networks"]) == networks, name
 
 
@@ -168,6 +169,7 @@ def test_each_container_may_log_in_as_itself_only() -> None:
     assert given["delivery"] == {"delivery", "carrier"}
     assert given["referral"] == {"referral"}
     assert given["audit"] == {"audit"}
+    assert given["console"] == {"console"}
     assert set().union(*given.values()) == {login.name for login in logins.LOGINS}
     for node in NODES:
         assert {s.removeprefix("nats_") for s in SERVICES[node]["secrets"]} == set(LOGINS)
@@ -254,3 +256,17 @@ def test_the_scanner_is_added_without_loosening_anything() -> None:
     assert shape["networks"]["scanner"] == {"internal": True}
     assert intake["networks"] == ["scanner"]
     assert {v.partition(":")[0] for v in clamd["volumes"]} == shape["volumes"].keys()
+
+
+def test_a_provider_that_says_who_people_are_is_asked_by_the_console_alone() -> None:
+    shape = yaml.safe_load((ROOT / "deploy/oidc.yaml").read_text("utf-8"))
+    console = shape["services"].pop("console")
+    assert not shape["services"]
+    given = {key: "https://x" for key in console["environment"] if key.endswith(("URL", "ISSUER"))}
+    secret = console["environment"]["TSUNAGU_CONSOLE_OIDC_CLIENT_SECRET_FILE"]
+    settings = Settings.from_environment(
+        {**OURS["console"]["environment"], **given, **console["environment"]}
+    )
+    assert settings.console_oidc_client_secret_file == Path(secret)
+    assert Path(secret).name in console["secrets"]
+    assert set(console["secrets"]) == shape["secrets"].keys()

@@ -35,7 +35,7 @@ def test_a_referral_goes_from_the_door_to_the_ledger(tmp_path: Path) -> None:
         socket = stack.enter_context(databases(tmp_path))
         parts = {
             name: stack.enter_context(service(name, tmp_path, nodes, socket))
-            for name in ("intake", "referral", "delivery", "audit")
+            for name in ("intake", "referral", "delivery", "audit", "console")
         }
         for part in parts.values():
             _until(part.healthy, part)
@@ -82,6 +82,7 @@ def test_a_referral_goes_from_the_door_to_the_ledger(tmp_path: Path) -> None:
         for role, password, database in (
             ("audit", "password-of-audit", "keys"),
             ("referral", "password-of-referral", "keys"),
+            ("console", "password-of-console", "keys"),
             ("delivery", "password-of-delivery", "referral"),
             ("keys", "", "keys"),
         ):
