@@ -9,7 +9,7 @@ import pytest
 
 from services.publish import PUBLISHED
 from tests.network import RunningNetwork
-from tests.through_their_own_systems.outside_tools import (
+from tests.outside_tools import (
     SOURCES,
     python_tools,
     run,

@@ -18,10 +18,10 @@ from schemas.problems import ProblemCode
 from schemas.referral import Referral
 from tests.builders import a_referral, between
 from tests.network import REPOSITORY, RunningNetwork
+from tests.outside_tools import cannot
 from tests.simulation.scenario import scenario
 from tests.simulation.world import World
 from tests.through_their_own_systems.document import Arrow, arrows, blocks, runnable
-from tests.through_their_own_systems.outside_tools import _cannot
 
 Seen = tuple[str, str, frozenset[str]]
 
@@ -65,7 +65,7 @@ def shell(*sections: str) -> str:
 
 def test_the_hour_with_curl(places: dict[str, str], tmp_path: Path) -> None:
     if shutil.which("curl") is None:
-        _cannot("curl is not installed here")
+        cannot("curl is not installed here")
     bare = {n: v for n, v in places.items() if n not in ("TSUNAGU", "KEY", "HUB_KEY")}
     told = run(["bash", "-s"], shell("2", "3.2"), tmp_path, bare)
     assert re.search(r"^131059-\d{4}-\d{6} in_care hub-motofuji$", told, re.MULTILINE)
@@ -87,7 +87,7 @@ def test_the_hour_with_python(places: dict[str, str], tmp_path: Path) -> None:
 
 def test_the_hour_with_javascript(places: dict[str, str], tmp_path: Path) -> None:
     if shutil.which("node") is None:
-        _cannot("node is not installed here (Debian: apt-get install nodejs)")
+        cannot("node is not installed here (Debian: apt-get install nodejs)")
     (block,) = runnable("js", "2")
     told = run(["node", "--input-type=module", "-"], block.text, tmp_path, places)
     assert "in_care hub-motofuji" in told
