@@ -32,12 +32,12 @@ from runtime.settings import Settings
 from schemas import commands as c
 from schemas.codes import HandoffKind, Urgency
 from services.referral import tables as t
-from services.referral.clocks import next_opening
 from services.supervisor import network
 from tests.builders import BUNKYO, FRIDAY_AFTERNOON, HOLIDAYS, HUB, a_command, a_submission
 from tests.databases import Databases, PostgresServer, SqliteFiles, migrations, opened
 from tests.desk import Desk
 from tests.wards import without_limits
+from wards.opening import next_opening
 
 CANDIDATES = ("hub-komagome", "hub-otsuka", "hub-tomisaka", "lien-bunkyo")
 SIZES = (100, 10_000, 100_000, 1_000_000)

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 
 from demo.story import Answer, DemoFailed, Story
 from schemas.outside import JAPAN
-from services.referral import clocks
+from wards import opening
 from wards.agencies import Hours
 from wards.holidays import Calendar
 from wards.model import Ward
@@ -29,7 +29,7 @@ def a_friday(ward: Ward, holidays: Calendar, now: datetime) -> datetime:
         moment = datetime.combine(day + timedelta(days=ahead), _MORNING, JAPAN)
         if moment.strftime("%u") != "5" or moment < now:
             continue
-        if all(clocks.is_open_at(hours, moment, holidays) for hours in offices):
+        if all(opening.is_open_at(hours, moment, holidays) for hours in offices):
             return moment
     raise DemoFailed(
         "この区の機関は金曜の朝に開いていません / no Friday on which the hubs are open"
@@ -128,7 +128,7 @@ class Night:
         )
         hub = hours_of(story.ward, "hub-komagome")
         evening = datetime.combine(self.friday.date(), time(20, 40), JAPAN)
-        story.later(clocks.next_opening(hub, evening, self.holidays) + _AFTERNOON)
+        story.later(opening.next_opening(hub, evening, self.holidays) + _AFTERNOON)
         referral = story.submit(
             "anshin-komagome",
             "千駄木3-1-1",

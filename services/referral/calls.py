@@ -23,6 +23,7 @@ from schemas.sealed import Commitment
 from services.referral import clocks, handoffs
 from services.referral.deciding import Context, Decision, sealed_of, unknown_agency
 from wards import escalation as w
+from wards import opening
 from wards.terms import Deadline
 
 # -- calling ---------------------------------------------------------------------------------------
@@ -115,7 +116,7 @@ def _desk(
         there = tuple(
             pair
             for pair in placed
-            if clocks.stays_open(pair[1].hours, context.now, due.at, context.holidays)
+            if opening.stays_open(pair[1].hours, context.now, due.at, context.holidays)
         )
     fitting = [pair for pair in there if not others & set(pair[1].staff)]
     further = [pair for pair in fitting if pair[0] >= level]

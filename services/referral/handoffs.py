@@ -13,6 +13,7 @@ from schemas.referral import Handoff, Referral
 from schemas.sealed import Commitment
 from services.referral import clocks
 from services.referral.deciding import Context, Decision, sealed_of, unknown_agency
+from wards import opening
 from wards.agencies import Agency
 from wards.escalation import Ask
 
@@ -73,7 +74,7 @@ def will_answer(receiver: str, urgency: Urgency, context: Context) -> bool:
     agency = _agency(receiver, context)
     deadline = context.ward.calls.to_answer(urgency)
     due = clocks.due(deadline, "", context.now, agency, context.holidays)
-    return clocks.stays_open(agency.hours, context.now, due.at, context.holidays)
+    return opening.stays_open(agency.hours, context.now, due.at, context.holidays)
 
 
 def offer(

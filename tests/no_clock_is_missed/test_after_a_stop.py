@@ -11,11 +11,11 @@ import pytest
 from schemas import events as e
 from schemas.base import NETWORK
 from schemas.journal import JournalEntry
-from services.referral.clocks import next_opening
 from tests.builders import BUNKYO, HOLIDAYS
 from tests.network import RunningNetwork, eventually, running_network
 from tests.partners import Answer, a_referral
 from tests.record import check_everything, journal
+from wards.opening import next_opening
 
 pytestmark = pytest.mark.slow
 

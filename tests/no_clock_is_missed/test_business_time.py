@@ -12,19 +12,20 @@ from hypothesis import strategies as st
 from schemas.codes import AgencyKind, ClockKind
 from schemas.due import Due
 from schemas.outside import JAPAN
-from services.referral.clocks import (
-    add_days,
-    add_minutes,
-    due,
-    is_open_at,
-    next_opening,
-    recomputed,
-    stays_open,
-)
+from services.referral.clocks import due, recomputed
 from wards import Agency, WardFileError, bundled_ward, load_ward
 from wards.agencies import WEEKDAYS, ClosedPeriod, Hours, Span
 from wards.holidays import NationalHolidays, RecordedHolidays
 from wards.load import read_ward
+from wards.opening import (
+    Standing,
+    add_days,
+    add_minutes,
+    is_open_at,
+    next_opening,
+    standing,
+    stays_open,
+)
 from wards.terms import Deadline
 
 SAMPLE = Path(__file__).parents[1] / "ward_is_data" / "sample.toml"
@@ -141,6 +142,39 @@ def test_half_past_five_sharp_is_closed() -> None:
     assert not is_open_at(HUB, local("2026-11-18 17:30"), HOLIDAYS)
     assert not is_open_at(HUB, local("2026-11-18 09:59:59"), HOLIDAYS)
     assert next_opening(HUB, local("2026-11-18 17:30"), HOLIDAYS) == local("2026-11-19 10:00")
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_open", "until"),
+    [
+        pytest.param("2026-11-18 10:00", True, "2026-11-18 17:30", id="from the first instant"),
+        pytest.param("2026-11-18 17:30", False, "2026-11-19 10:00", id="half past five sharp"),
+        pytest.param("2026-11-20 20:00", False, "2026-11-24 10:00", id="before a long weekend"),
+        pytest.param("2026-12-28 17:29", True, "2026-12-28 17:30", id="the last minute of a year"),
+        pytest.param("2026-12-29 12:00", False, "2027-01-04 10:00", id="the turn of the year"),
+        pytest.param("2026-09-21 12:00", False, "2026-09-24 10:00", id="three holidays on end"),
+    ],
+)
+def test_people_are_told_whether_a_hub_is_open_and_until_when(
+    moment: str, is_open: bool, until: str
+) -> None:
+    assert standing(HUB, local(moment), HOLIDAYS) == Standing(is_open, local(until))
+
+
+def test_a_desk_that_never_closes_is_open_without_an_until() -> None:
+    assert standing(HOSPITAL, local("2027-01-01 00:00"), HOLIDAYS) == Standing(True, None)
+
+
+def test_a_night_desk_is_open_until_morning_and_not_until_midnight() -> None:
+    assert standing(NIGHT, local("2026-11-20 23:59"), NONE_AT_ALL) == Standing(
+        True, local("2026-11-21 06:00")
+    )
+
+
+def test_a_desk_on_its_last_day_closes_and_that_is_no_fault() -> None:
+    last = office(span(["wed"], "10:00", "17:00", valid_to=date(2026, 11, 18)))
+    closes = standing(last, local("2026-11-18 16:00"), HOLIDAYS)
+    assert closes == Standing(True, local("2026-11-18 17:00"))
 
 
 def test_opening_hours_are_those_of_japan_wherever_the_moment_was_written() -> None:

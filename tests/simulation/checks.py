@@ -20,6 +20,7 @@ from services.referral.policy import Remembered
 from tests.builders import HOLIDAYS
 from tests.simulation.decider import Decider, Step
 from tests.simulation.scenario import BRANCH, Outage
+from wards import opening
 from wards.escalation import Desk
 
 _ONCE = (
@@ -138,7 +139,7 @@ class Checks:
         listed = self._ward.calls.candidates_for(event.function)
         asked_from_list = event.listed and listed is not None and event.receiver in listed.agencies
         if after.urgency is Urgency.EMERGENCY and asked_from_list and event.due and receiver:
-            there = clocks.stays_open(receiver.hours, context.now, event.due.at, HOLIDAYS)
+            there = opening.stays_open(receiver.hours, context.now, event.due.at, HOLIDAYS)
             self._hold(there, "in an emergency the list asks only who is there", event.receiver)
 
     def _called(
@@ -191,7 +192,7 @@ class Checks:
     @staticmethod
     def _there(desk: Desk, due: Due, context: Context) -> bool:
         """Whether somebody is at a desk for the whole of a wall clock; a business clock waits."""
-        return due.clock is ClockKind.BUSINESS or clocks.stays_open(
+        return due.clock is ClockKind.BUSINESS or opening.stays_open(
             desk.hours, context.now, due.at, HOLIDAYS
         )
 
@@ -279,7 +280,7 @@ class Checks:
                 receiver = self._ward.agency(event.receiver)
                 assert receiver is not None
                 assert event.due is not None
-                there |= clocks.stays_open(receiver.hours, now, event.due.at, HOLIDAYS)
+                there |= opening.stays_open(receiver.hours, now, event.due.at, HOLIDAYS)
             called = any(x.open and x.code == "E07" for x in after.escalations)
             self._hold(there or called, "an emergency never waits for opening time")
         if after.clocks:

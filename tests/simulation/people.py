@@ -25,9 +25,9 @@ from schemas.codes import (
 )
 from schemas.journal import JournalEntry
 from schemas.referral import Handoff, Referral
-from services.referral import clocks
 from tests.builders import BUNKYO, HOLIDAYS
 from tests.simulation.scenario import DAY, HOUR, HUBS, MINUTE, some, submission
+from wards import opening
 from wards.agencies import Hours
 from wards.model import Ward
 
@@ -128,7 +128,7 @@ class People:
 
     def _at_work(self, agency: str, when: datetime) -> datetime:
         """Then, or when they are there next."""
-        return clocks.next_opening(self._hours(agency), when, HOLIDAYS)
+        return opening.next_opening(self._hours(agency), when, HOLIDAYS)
 
     def _plan(self, life: Life, when: datetime, then: Callable[[Referral], None]) -> None:
         """Somebody will look at the case then, as it is then."""
@@ -310,7 +310,7 @@ class People:
             return
         share = life.rng.uniform(0.02, 0.95) if pick < 0.93 else life.rng.uniform(1.0, 1.6)
         when = self._time.now + timedelta(seconds=int(left * share))
-        when = clocks.next_opening(desk.hours, when, HOLIDAYS)
+        when = opening.next_opening(desk.hours, when, HOLIDAYS)
         self._look(life, when, partial(self._acknowledge, life, escalation.id, agency))
 
     def _acknowledge(self, life: Life, escalation: UUID, agency: str, state: Referral) -> None:
