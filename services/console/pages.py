@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Response, get
 from litestar.exceptions import NotFoundException
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 from markupsafe import Markup
 
 from runtime.settings import Settings
@@ -115,7 +116,7 @@ class Static:
 
     def handler(self) -> HTTPRouteHandler:
         @get("/static/{version:str}/{name:str}", name="static", opt={"open": True})
-        async def static(version: str, name: str) -> Response[bytes]:
+        async def static(version: FromPath[str], name: FromPath[str]) -> Response[bytes]:
             body = self._files.get(name)
             if body is None or not re.fullmatch(r"[0-9a-f]{12}", version):
                 raise NotFoundException

@@ -44,8 +44,9 @@ class NotRecorded(RuntimeError):
 
 
 class People(Protocol):
-    async def who(self, token: str) -> Person | None:
-        """Who signed in with this cookie, and still may be here."""
+    async def who(self, token: str, *, active: bool = True) -> Person | None:
+        """Who signed in with this cookie, and still may be here. ``active``: a person did something,
+        which prolongs the session."""
 
 
 class Reception:
@@ -74,7 +75,7 @@ class Reception:
     def page(self, path: str, name: str, roles: Iterable[Role], act: Act) -> HTTPRouteHandler:
         """A page that changes nothing. ``name``: its label in the metrics."""
 
-        @get(path, name=name)
+        @get(path)
         async def handler(request: Http) -> Response[bytes]:
             return await self._let(request, name, frozenset(roles), act, deed=False)
 
@@ -83,7 +84,7 @@ class Reception:
     def deed(self, path: str, name: str, roles: Iterable[Role], act: Act) -> HTTPRouteHandler:
         """A form that was sent. ``act`` has what was typed in ``visit.form``."""
 
-        @post(path, name=name, status_code=200)
+        @post(path, status_code=200)
         async def handler(request: Http) -> Response[bytes]:
             return await self._let(request, name, frozenset(roles), act, deed=True)
 
@@ -92,14 +93,14 @@ class Reception:
     def open_page(self, path: str, name: str, act: Act) -> HTTPRouteHandler:
         """For anybody, signed in or not."""
 
-        @get(path, name=name)
+        @get(path)
         async def handler(request: Http) -> Response[bytes]:
             return await self._let(request, name, None, act, deed=False)
 
         return handler
 
     def open_deed(self, path: str, name: str, act: Act) -> HTTPRouteHandler:
-        @post(path, name=name, status_code=200)
+        @post(path, status_code=200)
         async def handler(request: Http) -> Response[bytes]:
             return await self._let(request, name, None, act, deed=True)
 
@@ -122,7 +123,9 @@ class Reception:
         self, visit: Visit, roles: frozenset[Role] | None, act: Act, *, deed: bool
     ) -> Response[bytes]:
         try:
-            visit.signed_in = await self._people.who(visit.token)
+            # What a page fetches for itself says nothing of whether somebody sits before it.
+            active = deed or visit.request.headers.get("sec-fetch-dest", "document") == "document"
+            visit.signed_in = await self._people.who(visit.token, active=active)
             if deed and not await self._ours(visit):
                 return self.refused(visit, HTTPStatus.FORBIDDEN, "form")
             if roles is not None and visit.signed_in is None:

@@ -1,0 +1,174 @@
+"""Signing in and out (サインイン), the language, and which page is whose first."""
+
+from datetime import timedelta
+from math import ceil
+
+from litestar import Response
+from litestar.handlers import HTTPRouteHandler
+from pydantic_core import to_json
+
+from runtime.clock import Clock
+from runtime.settings import Settings
+from services.console.pages import HEADERS, Pages
+from services.console.people.accounts import Account, login_of
+from services.console.people.passwords import Busy
+from services.console.people.people import People, Refusal
+from services.console.people.tries import Tries, address_of, proxies_of
+from services.console.person import EVERYBODY, Person, Role
+from services.console.reception import Reception, new_token
+from services.console.visit import Http, Visit, local_path
+from services.console.words import Language
+from wards.model import Ward
+
+FIRST_PAGE = {
+    Role.CORE: "/board",
+    Role.STAFF: "/inbox",
+    Role.WARD: "/ward",
+    Role.AUDITOR: "/replay",
+}
+_BUSY = timedelta(seconds=10)
+
+
+class SignIn:
+    def __init__(
+        self,
+        settings: Settings,
+        ward: Ward,
+        clock: Clock,
+        reception: Reception,
+        pages: Pages,
+        people: People,
+    ) -> None:
+        self._reception = reception
+        self._pages = pages
+        self._people = people
+        self._tries = Tries(clock)
+        self._proxies = proxies_of(settings.trusted_proxies)
+
+    def handlers(self) -> list[HTTPRouteHandler]:
+        at = self._reception
+        return [
+            at.page("/", "home", EVERYBODY, self._home),
+            at.open_page("/login", "login", self._login),
+            at.open_deed("/login", "login", self._sign_in),
+            at.open_deed("/logout", "logout", self._sign_out),
+            at.page("/session", "session", EVERYBODY, self._until),
+            at.deed("/session/continue", "continue", EVERYBODY, self._continue),
+            at.open_deed("/language", "language", self._language),
+        ]
+
+    async def _home(self, visit: Visit) -> Response[bytes]:
+        return visit.goes_to(FIRST_PAGE[visit.person.role])
+
+    # -- in --------------------------------------------------------------------------------------
+
+    async def _login(self, visit: Visit) -> Response[bytes]:
+        back = local_path(visit.query.get("next", "/"))
+        if visit.signed_in is not None:
+            return visit.goes_to(back)
+        return self._form(visit, back)
+
+    async def _sign_in(self, visit: Visit) -> Response[bytes]:
+        back = local_path(visit.form.get("next", "/"))
+        login, password = login_of(visit.form.get("login")), visit.form.get("password")
+        missing = [name for name, typed in (("login", login), ("password", password)) if not typed]
+        if missing:
+            return self._form(visit, back, 422, missing=missing)
+        found = await self.tried(visit, login, password)
+        if isinstance(found, Refusal):
+            if found.wait is not None:
+                return self._form(visit, back, 429, wait=found.wait)
+            return self._form(visit, back, 422, wrong=True)
+        return await self.comes_in(visit, found, back)
+
+    async def tried(self, visit: Visit, login: str, password: str) -> Account | Refusal:
+        """Whose login and password these are, unless too many were wrong."""
+        address = self.address(visit.request)
+        seconds = self._tries.wait(address)
+        if seconds > 0:
+            return Refusal(timedelta(seconds=seconds))
+        try:
+            found = await self._people.sign_in(login, password)
+        except Busy:
+            return Refusal(_BUSY)
+        if isinstance(found, Refusal):
+            self._tries.wrong(address)
+        return found
+
+    def address(self, request: Http) -> str:
+        peer = request.client.host if request.client is not None else ""
+        return address_of(peer, request.headers.get("x-forwarded-for", ""), self._proxies)
+
+    async def comes_in(self, visit: Visit, account: Account, back: str) -> Response[bytes]:
+        """Under a cookie that nobody has had before: one that was planted in the browser opens
+        nothing."""
+        token = new_token()
+        person = await self._people.begin(account, token, visit.signed_in)
+        if person is None:
+            return self._form(visit, back, 422, wrong=True)
+        visit.token = token
+        return visit.goes_to(back)
+
+    def _form(
+        self,
+        visit: Visit,
+        back: str,
+        status: int = 200,
+        *,
+        missing: list[str] | None = None,
+        wrong: bool = False,
+        wait: timedelta | None = None,
+    ) -> Response[bytes]:
+        # What was typed as login is shown again; the password never.
+        response = self._pages.render(
+            visit, "people/login.html", status, back=back, login=visit.form.get("login")[:256],
+            missing=missing or [], wrong=wrong, wait=in_words(visit, wait),
+        )  # fmt: skip
+        if wait is not None:
+            response.headers["Retry-After"] = str(ceil(wait.total_seconds()))
+        return response
+
+    # -- out, and on -----------------------------------------------------------------------------
+
+    async def _sign_out(self, visit: Visit) -> Response[bytes]:
+        if visit.signed_in is not None:
+            await self._people.end(visit.signed_in.session)
+            visit.signed_in = None
+        visit.token = new_token()
+        response = visit.goes_to("/login")
+        response.headers["Clear-Site-Data"] = '"cache"'
+        return response
+
+    async def _until(self, visit: Visit) -> Response[bytes]:
+        """For a page's clock: another tab may have prolonged the session. Prolongs nothing itself."""
+        return _until(visit.person)
+
+    async def _continue(self, visit: Visit) -> Response[bytes]:
+        person = await self._people.prolong(visit.person)
+        if person is None:
+            return visit.goes_to("/login")
+        if "application/json" in visit.request.headers.get("accept", ""):
+            return _until(person)
+        return visit.goes_to(local_path(visit.form.get("back", "/")))
+
+    async def _language(self, visit: Visit) -> Response[bytes]:
+        response = visit.goes_to(local_path(visit.form.get("back", "/")))
+        language: Language = "en" if visit.form.get("language") == "en" else "ja"
+        self._reception.keep_language(response, language)
+        return response
+
+
+def _until(person: Person) -> Response[bytes]:
+    body = to_json({"until": person.until.isoformat()})
+    return Response(body, media_type="application/json", headers=HEADERS)
+
+
+def in_words(visit: Visit, wait: timedelta | None) -> str:
+    """``2分``: rounded up, so that whoever waits so long need not wait again."""
+    if wait is None:
+        return ""
+    seconds = ceil(wait.total_seconds())
+    minutes = ceil(seconds / 60)
+    if seconds < 60:
+        return visit.t(f"{seconds}秒", f"{seconds} seconds")
+    return visit.t(f"{minutes}分", f"{minutes} minute{'s' if minutes > 1 else ''}")

@@ -1,0 +1,232 @@
+"""Who is here (サインインしている人): sessions begin, are prolonged, end, and are asked for at every request."""
+
+import asyncio
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from runtime.clock import Clock, utc_text
+from runtime.database import reading, writing
+from services.console import tables as t
+from services.console.people.accounts import Account, Accounts, end_sessions, is_active
+from services.console.people.failures import Failures
+from services.console.people.passwords import Passwords
+from services.console.person import Person, role_of
+from wards.model import Ward
+
+LONGEST = timedelta(hours=10)  # a session, whatever is done in it: a working day
+IDLE = timedelta(minutes=30)  # a session in which nothing is done
+SEEN_EVERY = timedelta(minutes=1)  # so often a session that is in use is written to at most
+_SWEPT_EVERY = timedelta(minutes=10)
+_KNOWN_FOR = 1.0  # seconds for which ``still`` believes its last answer
+_MOST_KNOWN = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why somebody was not let in. ``wait``: how long nobody is asked again."""
+
+    wait: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """One of somebody's sessions, for its owner to see."""
+
+    id: str
+    began_at: datetime
+    seen_at: datetime
+    until: datetime
+
+
+class People:
+    def __init__(self, engine: Engine, ward: Ward, clock: Clock) -> None:
+        self._engine = engine
+        self._ward = ward
+        self._clock = clock
+        self.accounts = Accounts(engine, ward, clock)
+        self.failures = Failures(engine, clock)
+        self.passwords = Passwords()
+        self._known: dict[str, tuple[float, bool]] = {}
+        self._swept = clock.now()
+
+    # -- who it is -------------------------------------------------------------------------------
+
+    async def who(self, token: str, *, active: bool = True) -> Person | None:
+        """Who signed in with this cookie, and still may be here. ``active``: a person did something;
+        a page that fetches for itself prolongs nothing."""
+        return await asyncio.to_thread(self._who, session_id(token), active=active)
+
+    async def still(self, person: Person) -> bool:
+        """Whether the session goes on, for a stream that is open; what changed is known within a
+        second."""
+        now = self._clock.ticks()
+        at, good = self._known.get(person.session, (now - 2 * _KNOWN_FOR, False))
+        if now - at < _KNOWN_FOR:
+            return good
+        found = await asyncio.to_thread(self._who, person.session, active=False)
+        if len(self._known) >= _MOST_KNOWN:
+            self._known.clear()
+        self._known[person.session] = (now, found is not None)
+        return found is not None
+
+    async def prolong(self, person: Person) -> Person | None:
+        """By another half an hour from now, if the day is that long."""
+        return await asyncio.to_thread(self._who, person.session, active=True, at_once=True)
+
+    def _who(self, session: str, *, active: bool, at_once: bool = False) -> Person | None:
+        asked = (
+            sa.select(
+                t.sessions.c.seen_at, t.sessions.c.ends_at, t.accounts.c.id, t.accounts.c.login,
+                t.accounts.c.name, t.accounts.c.agency,
+            )
+            .join(t.accounts, t.accounts.c.id == t.sessions.c.account)
+            .where(t.sessions.c.id == session, t.accounts.c.left_at.is_(None))
+        )  # fmt: skip
+        now = self._clock.now()
+        with reading(self._engine) as connection:
+            row = connection.execute(asked).first()
+        if row is None or not is_active(self._ward, row.agency, now):
+            return None
+        until = _until(row)
+        if until <= now:
+            return None
+        seen_at = datetime.fromisoformat(row.seen_at)
+        if active and (at_once or now - seen_at >= SEEN_EVERY) and now > seen_at:
+            with writing(self._engine) as connection:
+                connection.execute(
+                    t.sessions.update()
+                    .where(t.sessions.c.id == session, t.sessions.c.seen_at < utc_text(now))
+                    .values(seen_at=utc_text(now))
+                )
+            until = min(now + IDLE, datetime.fromisoformat(row.ends_at))
+        return Person(
+            id=UUID(row.id),
+            login=row.login,
+            name=row.name,
+            agency=row.agency,
+            role=role_of(row.agency, self._ward),
+            session=session,
+            until=until,
+        )
+
+    # -- coming and going ------------------------------------------------------------------------
+
+    async def sign_in(self, login: str, password: str) -> Account | Refusal:
+        """Whose login and password these are. Raises passwords.Busy."""
+        wait = await asyncio.to_thread(self.failures.begin, login)
+        if wait is not None:
+            return Refusal(wait)
+        account = await asyncio.to_thread(self.accounts.by_login, login)
+        if account is not None and not self.accounts.may_come(account):
+            account = None
+        kept = account.password if account is not None else None
+        right = await self.passwords.is_right(kept, password)
+        if not right or account is None or kept is None:
+            return Refusal()
+        await asyncio.to_thread(self.failures.forget, login)
+        if self.passwords.is_outdated(kept):
+            again = await self.passwords.kept(password)
+            await asyncio.to_thread(self.accounts.rehash, account, again)
+        return account
+
+    async def begin(
+        self, account: Account, token: str, before: Person | None = None
+    ) -> Person | None:
+        """A session of this account, under a token that nobody has had before. ``before``: whoever was
+        signed in with this browser, and is no longer. None: the account's owner left just now."""
+        return await asyncio.to_thread(self._begin, account, session_id(token), before)
+
+    def _begin(self, account: Account, session: str, before: Person | None) -> Person | None:
+        now = self._clock.now()
+        row = {
+            "id": session, "account": str(account.id), "began_at": utc_text(now),
+            "seen_at": utc_text(now), "ends_at": utc_text(now + LONGEST),
+        }  # fmt: skip
+        with writing(self._engine) as connection:
+            if now - self._swept >= _SWEPT_EVERY:
+                self._swept = now
+                _sweep(connection, now)
+            if before is not None:
+                _end(connection, before.session)
+            connection.execute(t.sessions.insert(), row)
+        return self._who(session, active=False)
+
+    async def end(self, session: str) -> None:
+        await asyncio.to_thread(self._end, session)
+        self._known.pop(session, None)
+
+    def _end(self, session: str) -> None:
+        with writing(self._engine) as connection:
+            _end(connection, session)
+
+    # -- one's own account -----------------------------------------------------------------------
+
+    async def sittings(self, person: Person) -> list[Sitting]:
+        """Somebody's sessions, the newest first."""
+        return await asyncio.to_thread(self._sittings, person)
+
+    def _sittings(self, person: Person) -> list[Sitting]:
+        asked = (
+            sa.select(t.sessions)
+            .where(t.sessions.c.account == str(person.id))
+            .order_by(t.sessions.c.began_at.desc())
+        )
+        now = self._clock.now()
+        with reading(self._engine) as connection:
+            rows = list(connection.execute(asked))
+        return [
+            Sitting(
+                row.id,
+                datetime.fromisoformat(row.began_at),
+                datetime.fromisoformat(row.seen_at),
+                _until(row),
+            )
+            for row in rows
+            if _until(row) > now
+        ]
+
+    async def end_sitting(self, person: Person, session: str) -> bool:
+        """One of one's own; whether there was such a one."""
+        mine = [one.id for one in await self.sittings(person)]
+        if session not in mine:
+            return False
+        await self.end(session)
+        return True
+
+    async def end_others(self, person: Person) -> int:
+        def end() -> int:
+            with writing(self._engine) as connection:
+                return end_sessions(connection, person.id, but=person.session)
+
+        return await asyncio.to_thread(end)
+
+
+def session_id(token: str) -> str:
+    """Under which a session is kept: whoever reads the table cannot come in with it."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _until(row: Any) -> datetime:
+    """When a session ends, if nothing more is done in it."""
+    return min(datetime.fromisoformat(row.seen_at) + IDLE, datetime.fromisoformat(row.ends_at))
+
+
+def _end(connection: sa.Connection, session: str) -> None:
+    connection.execute(t.openings.delete().where(t.openings.c.session == session))
+    connection.execute(t.sessions.delete().where(t.sessions.c.id == session))
+
+
+def _sweep(connection: sa.Connection, now: datetime) -> None:
+    """What is over long since is not kept."""
+    over = sa.or_(
+        t.sessions.c.ends_at <= utc_text(now), t.sessions.c.seen_at <= utc_text(now - IDLE)
+    )
+    ids = sa.select(t.sessions.c.id).where(over)
+    connection.execute(t.openings.delete().where(t.openings.c.session.in_(ids)))
+    connection.execute(t.sessions.delete().where(over))
