@@ -11,15 +11,15 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from schemas.codes import AddressKind
-from schemas.partner import ReferralSubmission, Sent
-from schemas.problems import FieldProblem, ProblemCode, Refusal
-from services.intake.addressing import AddressProblem, Located, locate
-from services.intake.my_number import (
+from schemas.my_number import (
     child_pointer,
     find_my_numbers,
     may_hold_my_number,
     names_my_number,
 )
+from schemas.partner import ReferralSubmission, Sent
+from schemas.problems import FieldProblem, ProblemCode, Refusal
+from services.intake.addressing import AddressProblem, Located, locate
 from wards.model import Ward
 from wards.terms import ConsentBasis
 

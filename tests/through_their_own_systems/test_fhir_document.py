@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
+from schemas.my_number import has_my_number
 from schemas.partner import ReferralSubmission
 from schemas.problems import Refusal
 from services.intake.fhir.document import plain
 from services.intake.fhir.names import DOCUMENT_TYPES, LOINC, SECTION_SYSTEM
 from services.intake.fhir.reading import Came, read_post
 from services.intake.fhir.tables import FROM_SECTION, SECTIONS, TO_SECTION
-from services.intake.my_number import has_my_number
 from tests.builders import BUNKYO
 from tests.through_their_own_systems.fhir_samples import (
     DOC,

@@ -12,6 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from schemas.codes import Scope
 from schemas.commands import LARGEST_ATTACHMENT
+from schemas.my_number import has_my_number
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from services.intake import admission, responses
 from services.intake.attachments.at_once import AtOnce
@@ -22,7 +23,6 @@ from services.intake.attachments.reader import Found, Reader
 from services.intake.attachments.sending import Sending
 from services.intake.desk import NOT_INVOLVED, Result
 from services.intake.edge import Caller, Edge, Http, awaits
-from services.intake.my_number import has_my_number
 
 PATIENCE = 30.0
 """Seconds that a sender may send nothing in the middle of a file."""

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic_core import from_json
 
 from schemas.base import JsonObject
+from schemas.my_number import child_pointer, find_my_numbers, may_hold_my_number
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
-from services.intake.my_number import child_pointer, find_my_numbers, may_hold_my_number
 
 DEEPEST = 32
 """A section in a section with a coding, within a Bundle, is 12 deep."""

@@ -14,10 +14,10 @@ from typing import Any, Protocol, cast
 from pydantic import ValidationError
 
 from schemas.base import JsonObject
+from schemas.my_number import child_pointer
 from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
 from services.intake.fhir.bounds import MOST_TOLD, fhirpath, root_name
 from services.intake.fhir.parcel import resources
-from services.intake.my_number import child_pointer
 
 _WORDS = {
     "missing": "必須です / is required",

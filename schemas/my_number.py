@@ -1,4 +1,4 @@
-"""個人番号 (My Number) is refused at the door: the network may not hold one.
+"""個人番号 (My Number) is refused at every door: the network may not hold one, not even half written.
 
 A 12-digit run, also full-width, spaced or hyphenated, whose check digit is right (総務省令第85号第5条).
 Pure.
