@@ -95,6 +95,19 @@ class ListEscalations(Said):
     limit: int = Field(default=100, ge=1, le=500)
 
 
+class ReadOverview(Said):
+    """How does the ward stand now (区のいま)? Everybody is told ``agencies``: agency (the custodian), stage,
+    n, oldest (when the oldest of them was submitted). The core centre, the ward office and auditors also
+    ``districts``: district (None while undecided), stage, n; ``withheld``, how many are counted in no
+    district for their address is protected; ``waiting`` and ``in_care``, the oldest so many: stage,
+    custodian, function, urgency, submitted_at, and for whom may see the case id and number; ``calls``
+    that are not resolved: code, state, n; ``rulings``: awaiting, between (candidates, n), withheld,
+    remembered (district, n)."""
+
+    agency: AgencyId
+    limit: int = Field(default=20, ge=1, le=100, description="of ``waiting`` and ``in_care`` each")
+
+
 class CallCounter(Said):
     """A call of the partner contract, for somebody of an agency whom the asker has signed in. ``call``: its
     ``operationId``; ``ref``: what ``{ref}`` is in its path; ``body``: JSON, as it would be posted. The

@@ -38,6 +38,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "rehearse", q.RehearseSubmissions, q.Told),
     Question("referral", "settle", q.SettleDistrict, q.Told),
     Question("referral", "escalations", q.ListEscalations, q.Told),
+    Question("referral", "overview", q.ReadOverview, q.Told, ("console",)),
     Question("intake", "call", q.CallCounter, q.CounterSaid, ("console",)),
     Question("delivery", "inbox", q.ReadInbox, q.Told),
     Question("delivery", "manifest", q.ReadManifest, q.Told),

@@ -58,6 +58,7 @@ QUERIES: tuple[type[BaseModel], ...] = (
     queries.CallCounter,
     queries.CounterSaid,
     queries.ReadInbox,
+    queries.ReadOverview,
     queries.ReadManifest,
     queries.SignManifest,
     queries.SendTest,

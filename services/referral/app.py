@@ -31,6 +31,7 @@ from runtime.settings import Settings
 from schemas import queries as q
 from schemas import subjects
 from services.referral import tables as t
+from services.referral.overview import Overview
 from services.referral.queries import Questions
 from services.referral.rehearsal import Rehearsal
 from services.referral.writer import Done, Received, Writer
@@ -216,6 +217,7 @@ class _Referral:
             ("answer", q.ReadAnswer, questions.answer),
             ("escalations", q.ListEscalations, questions.escalations),
             ("locate", q.Locate, questions.locate),
+            ("overview", q.ReadOverview, Overview(self._engine, self._ward).read),
             ("rehearse", q.RehearseSubmissions, self._rehearsal.rehearse),
             ("settle", q.SettleDistrict, self._rehearsal.settle),
             ("status", q.AskStatus, self._status),

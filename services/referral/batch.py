@@ -196,6 +196,8 @@ class Batch:
             "custodian": state.custodian,
             "version": state.version,
             "state": referral_adapter.dump_json(state).decode(),
+            "district": state.district.id if state.district is not None else None,
+            "protected": state.address_kind is AddressKind.PROTECTED,
         }
 
 

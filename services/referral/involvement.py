@@ -94,6 +94,13 @@ def sees_all(agency_id: str, ward: Ward) -> bool:
     return agency is not None and (agency_id == ward.core or agency.kind is AgencyKind.AUDITOR)
 
 
+def oversees(agency_id: str, ward: Ward) -> bool:
+    """Who answers for how the ward stands as a whole: the core centre, the ward office, auditors."""
+    agency = ward.agency(agency_id)
+    is_office = agency is not None and agency.kind is AgencyKind.WARD_OFFICE
+    return is_office or sees_all(agency_id, ward)
+
+
 def may_see(state: Referral, agency_id: str, ward: Ward) -> bool:
     """Involved now or before, the core centre, or an auditor."""
     return sees_all(agency_id, ward) or (

@@ -27,7 +27,11 @@ referrals = sa.Table(
     sa.Column("custodian", sa.String(64), nullable=False),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("state", sa.Text, nullable=False),
+    # Settled so far; and whether it is told to few (住所秘匿).
+    sa.Column("district", sa.String(64)),
+    sa.Column("protected", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Index("referrals_year", "year", "number"),
+    sa.Index("referrals_open", "stage", "seq", "custodian", "district", "protected"),
 )
 
 handoffs = sa.Table(
