@@ -92,7 +92,8 @@ class FrontDoor:
         )
 
     def browser(self, address: str = "192.0.2.7") -> Browser:
-        transport = httpx.ASGITransport(self.app, client=(address, 4711))
+        app: Any = self.app  # the two describe the same thing in other words
+        transport = httpx.ASGITransport(app, client=(address, 4711))
         return Browser(httpx.AsyncClient(transport=transport, base_url="http://console.test"))
 
     def account(

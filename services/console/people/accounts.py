@@ -22,6 +22,7 @@ from wards.model import Ward
 
 CODE_GOOD_FOR = timedelta(days=3)
 _CODE_BYTES = 15  # 120 bits: 24 letters in six groups
+_MISREAD = str.maketrans("018", "OIB")  # base32 has no such digits
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@+-]{1,63}")
 _LONGEST_NAME = 200
 _LONGEST_SUBJECT = 255
@@ -79,6 +80,10 @@ class Accounts:
     def may_come(self, account: Account) -> bool:
         """Has not left, and the agency is on the network today."""
         return account.left_at is None and is_active(self._ward, account.agency, self._clock.now())
+
+    def is_invited(self, account: Account) -> bool:
+        """A code waits, and is good still."""
+        return account.invited_until is not None and account.invited_until > self._clock.now()
 
     def _one(self, where: sa.ColumnElement[bool]) -> Account | None:
         with reading(self._engine) as connection:
@@ -204,7 +209,7 @@ def end_sessions(connection: Connection, account: UUID, but: str = "") -> int:
 def code_hash(code: str) -> str:
     """Of a code as it was typed: small letters, spaces and other dashes are what they should be."""
     typed = unicodedata.normalize("NFKC", code[:256]).upper()
-    plain = "".join(c for c in typed if c.isascii() and c.isalnum())
+    plain = "".join(c for c in typed if c.isascii() and c.isalnum()).translate(_MISREAD)
     return hashlib.sha256(plain.encode()).hexdigest()
 
 

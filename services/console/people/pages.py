@@ -10,13 +10,13 @@ from pydantic_core import to_json
 from runtime.clock import Clock
 from runtime.settings import Settings
 from services.console.pages import HEADERS, Pages
-from services.console.people.accounts import Account, login_of
-from services.console.people.passwords import Busy
+from services.console.people.accounts import login_of
+from services.console.people.entrance import Entrance, in_words
+from services.console.people.own import OwnAccount
 from services.console.people.people import People, Refusal
-from services.console.people.tries import Tries, address_of, proxies_of
 from services.console.person import EVERYBODY, Person, Role
 from services.console.reception import Reception, new_token
-from services.console.visit import Http, Visit, local_path
+from services.console.visit import Visit, local_path
 from services.console.words import Language
 from wards.model import Ward
 
@@ -26,7 +26,6 @@ FIRST_PAGE = {
     Role.WARD: "/ward",
     Role.AUDITOR: "/replay",
 }
-_BUSY = timedelta(seconds=10)
 
 
 class SignIn:
@@ -42,8 +41,8 @@ class SignIn:
         self._reception = reception
         self._pages = pages
         self._people = people
-        self._tries = Tries(clock)
-        self._proxies = proxies_of(settings.trusted_proxies)
+        self._entrance = entrance = Entrance(settings, clock, people)
+        self._own = OwnAccount(ward, reception, pages, people, entrance)
 
     def handlers(self) -> list[HTTPRouteHandler]:
         at = self._reception
@@ -55,6 +54,7 @@ class SignIn:
             at.page("/session", "session", EVERYBODY, self._until),
             at.deed("/session/continue", "continue", EVERYBODY, self._continue),
             at.open_deed("/language", "language", self._language),
+            *self._own.handlers(),
         ]
 
     async def _home(self, visit: Visit) -> Response[bytes]:
@@ -74,40 +74,12 @@ class SignIn:
         missing = [name for name, typed in (("login", login), ("password", password)) if not typed]
         if missing:
             return self._form(visit, back, 422, missing=missing)
-        found = await self.tried(visit, login, password)
+        found = await self._entrance.tried(visit, login, password)
         if isinstance(found, Refusal):
             if found.wait is not None:
                 return self._form(visit, back, 429, wait=found.wait)
             return self._form(visit, back, 422, wrong=True)
-        return await self.comes_in(visit, found, back)
-
-    async def tried(self, visit: Visit, login: str, password: str) -> Account | Refusal:
-        """Whose login and password these are, unless too many were wrong."""
-        address = self.address(visit.request)
-        seconds = self._tries.wait(address)
-        if seconds > 0:
-            return Refusal(timedelta(seconds=seconds))
-        try:
-            found = await self._people.sign_in(login, password)
-        except Busy:
-            return Refusal(_BUSY)
-        if isinstance(found, Refusal):
-            self._tries.wrong(address)
-        return found
-
-    def address(self, request: Http) -> str:
-        peer = request.client.host if request.client is not None else ""
-        return address_of(peer, request.headers.get("x-forwarded-for", ""), self._proxies)
-
-    async def comes_in(self, visit: Visit, account: Account, back: str) -> Response[bytes]:
-        """Under a cookie that nobody has had before: one that was planted in the browser opens
-        nothing."""
-        token = new_token()
-        person = await self._people.begin(account, token, visit.signed_in)
-        if person is None:
-            return self._form(visit, back, 422, wrong=True)
-        visit.token = token
-        return visit.goes_to(back)
+        return await self._entrance.comes_in(visit, found, back)
 
     def _form(
         self,
@@ -122,7 +94,7 @@ class SignIn:
         # What was typed as login is shown again; the password never.
         response = self._pages.render(
             visit, "people/login.html", status, back=back, login=visit.form.get("login")[:256],
-            missing=missing or [], wrong=wrong, wait=in_words(visit, wait),
+            missing=missing or [], wrong=wrong, wait=in_words(visit, wait) if wait is not None else "",
         )  # fmt: skip
         if wait is not None:
             response.headers["Retry-After"] = str(ceil(wait.total_seconds()))
@@ -161,14 +133,3 @@ class SignIn:
 def _until(person: Person) -> Response[bytes]:
     body = to_json({"until": person.until.isoformat()})
     return Response(body, media_type="application/json", headers=HEADERS)
-
-
-def in_words(visit: Visit, wait: timedelta | None) -> str:
-    """``2分``: rounded up, so that whoever waits so long need not wait again."""
-    if wait is None:
-        return ""
-    seconds = ceil(wait.total_seconds())
-    minutes = ceil(seconds / 60)
-    if seconds < 60:
-        return visit.t(f"{seconds}秒", f"{seconds} seconds")
-    return visit.t(f"{minutes}分", f"{minutes} minute{'s' if minutes > 1 else ''}")
