@@ -24,6 +24,7 @@ from runtime.clock import ShiftedClock, clock_of
 from runtime.keys import KeyFileError
 from runtime.observability import log, start_logging
 from runtime.settings import Settings, SettingsError
+from services.console.people.commands import app as staff_app
 from services.credentials_cli import app as credentials_app
 from services.delivery.operators import delivery_app, redrive
 from wards.load import WardFileError, bundled_ward, load_ward, ward_in_use
@@ -36,6 +37,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(credentials_app, name="credentials")
+app.add_typer(staff_app, name="staff")
 out = Console()
 err = Console(stderr=True)
 
