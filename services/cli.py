@@ -218,6 +218,30 @@ def replay_history(
 
 
 @app.command()
+def looks(
+    referral: Annotated[str | None, typer.Argument(help="131059-2026-000001 or an id")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
+) -> None:
+    """誰がいつ閲覧したか / Who read a case, and when; without one: who read the ledger itself."""
+    from services.audit.replay import ReplayError
+    from services.audit.who_looked import who_looked
+
+    settings = _settings()
+    try:
+        found = who_looked(settings, _ward(settings), referral)
+    except ReplayError as error:
+        err.print(f"記録が読めません / cannot be read: {error}", style="red")
+        raise typer.Exit(1) from None
+    if found is None:
+        err.print("記録がありません / nothing on record for that", style="red")
+        raise typer.Exit(1)
+    if as_json:
+        print(json.dumps(found.document(), ensure_ascii=False, indent=2))
+    else:
+        found.tell(out)
+
+
+@app.command()
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="for programs")] = False,
 ) -> None:

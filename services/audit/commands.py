@@ -1,8 +1,7 @@
 """What auditors do from the command line: replay and verify, straight from the ledger's database.
 The network need not be running."""
 
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -26,9 +25,8 @@ from services.audit.replay import (
     replay,
     sentence,
 )
-from services.audit.verify import verify as verify_rows
-from services.audit.verify_report import Finding, Kind, Report
-from services.audit.verify_sqlite import verify_file
+from services.audit.verify_report import Report
+from services.audit.verifying import unverifiable, verify_database
 from wards.model import Ward
 
 
@@ -108,7 +106,7 @@ def replay_ledger(
         agencies={agency.id: agency.name for agency in ward.agencies},
         desks={desk.id: desk.name for desk in ward.desks},
     )
-    engine = _open(settings)
+    engine = open_ledger(settings)
     if engine is None:
         return None
     with reading(engine) as connection:
@@ -130,12 +128,12 @@ def verify_ledger(settings: Settings, progress_on: Console | None) -> Report:
     try:
         vkey = (settings.keys / "ledger.vkey").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):
-        return _unverifiable("台帳の検証鍵がありません / no verifier key in keys/ledger.vkey")
+        return unverifiable("台帳の検証鍵がありません / no verifier key in keys/ledger.vkey")
     if progress_on is None:
-        return _verify(settings, vkey, lambda _: None)
+        return verify_database(settings, vkey, lambda _: None)
     with Progress(console=progress_on, transient=True) as bar:
         task = bar.add_task("検証中 / verifying", total=None)
-        return _verify(settings, vkey, lambda done: bar.update(task, completed=done))
+        return verify_database(settings, vkey, lambda done: bar.update(task, completed=done))
 
 
 def tell_report(report: Report, out: Console) -> None:
@@ -155,44 +153,12 @@ def tell_report(report: Report, out: Console) -> None:
         out.print(f"  … {len(report.findings) - 20 + report.omitted} more")
 
 
-def report_document(report: Report) -> JsonObject:
-    first = next((f.first for f in report.findings if f.first is not None), None)
-    return {
-        "whole": report.kind is None,
-        "entries": report.entries,
-        "signed": report.signed,
-        "checkpoints": report.checkpoints,
-        "kind": report.kind.value if report.kind else None,
-        "first_wrong_entry": first,
-        "findings": [asdict(finding) for finding in report.findings],
-    }
-
-
-def _verify(settings: Settings, vkey: str, progress: Callable[[int], None]) -> Report:
-    url = sa.make_url(settings.database_url("audit"))
-    if url.get_backend_name() == "sqlite":
-        path = Path(url.database or "")
-        if not path.exists():
-            return _unverifiable("台帳がありません / there is no ledger")
-        return verify_file(path, vkey, progress)
-    engine = sa.create_engine(url)
-    try:
-        with reading(engine) as connection:
-            checkpoints = ledger.stored_checkpoints(connection)
-            return verify_rows(ledger.stored_entries(connection), checkpoints, vkey, progress)
-    finally:
-        engine.dispose()
-
-
-def _open(settings: Settings) -> sa.Engine | None:
+def open_ledger(settings: Settings) -> sa.Engine | None:
+    """Its database; None when there is none yet."""
     url = sa.make_url(settings.database_url("audit"))
     if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
         return None
     return open_database(settings.database_url("audit"))
-
-
-def _unverifiable(detail: str) -> Report:
-    return Report(0, 0, 0, (Finding(Kind.UNVERIFIABLE, detail),), 0)
 
 
 def _moment(moment: datetime) -> str:

@@ -6,8 +6,8 @@ never gives two roots for one size.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -200,6 +200,47 @@ def bodies(connection: Connection, referral: str | None = None) -> Iterator[byte
         query = query.where(e.c.referral == referral)
     for row in connection.execute(query):
         yield bytes(row.body)
+
+
+class Row(NamedTuple):
+    """What a reader of the ledger needs of an entry, without its bytes being trusted."""
+
+    idx: int
+    leaf: bytes
+    body: bytes
+    producer: str
+    referral: str | None
+
+
+def rows(
+    connection: Connection,
+    *,
+    start: int = 0,
+    most: int | None = None,
+    referrals: Sequence[str] | None = None,
+    indexes: Sequence[int] | None = None,
+) -> list[Row]:
+    """Entries in the ledger's order, from the index ``start`` on: all, some referrals', or those of some
+    indexes; at most so many."""
+    e = t.entries
+    query = sa.select(e.c.idx, e.c.leaf, e.c.body, e.c.producer, e.c.referral).order_by(e.c.idx)
+    query = query.where(e.c.idx >= start).limit(most)
+    if referrals is not None:
+        query = query.where(e.c.referral.in_(referrals))
+    if indexes is not None:
+        query = query.where(e.c.idx.in_(indexes))
+    return [
+        Row(row.idx, bytes(row.leaf), bytes(row.body), row.producer, row.referral)
+        for row in connection.execute(query)
+    ]
+
+
+def newest_checkpoint(connection: Connection) -> tuple[StoredCheckpoint, str] | None:
+    """With when it was signed."""
+    c = t.checkpoints.c
+    query = sa.select(c.size, c.note, c.signed_at).order_by(c.size.desc()).limit(1)
+    row = connection.execute(query).first()
+    return (StoredCheckpoint(row.size, row.note), row.signed_at) if row is not None else None
 
 
 def stored_entries(connection: Connection) -> Iterable[StoredEntry]:
