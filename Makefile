@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
-.PHONY: help demo up test torture simulate bench bench-clocks bench-delivery bench-fairness \
+.PHONY: help demo up test browser screenshots torture simulate bench bench-clocks bench-delivery bench-fairness \
     bench-streams bench-catch-up bench-outside schemas lock
 
 help: ## list the targets
@@ -32,6 +32,12 @@ test: $(READY) ## lint, types and every test (JOBS=how many files at a time)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest --numprocesses $(or $(JOBS),3) --dist loadfile
+
+browser: $(READY) ## the console in a real Chromium only
+	$(BIN)/python -m pytest tests/in_a_browser
+
+screenshots: $(READY) ## take the pictures in docs/screenshots anew
+	TSUNAGU_PICTURES=1 $(BIN)/python -m pytest tests/in_a_browser
 
 torture: $(READY) ## kill everything at random for ten minutes (DURATION=seconds, SEED=)
 	$(BIN)/python -m tests.torture --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))
