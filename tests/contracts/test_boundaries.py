@@ -19,9 +19,9 @@ from schemas import codes, commands, due, events, journal, partner, queries, sea
 from schemas.publishing.messages import reader
 from tests.contracts.samples import samples
 
-# ``zoneinfo`` reads the zone's rules, which are data of the language, not of a place.
+# ``zoneinfo`` reads the zone's rules, ``unicodedata`` those of writing: data of the language, not of a place.
 PURE = {
-    "collections", "dataclasses", "datetime", "enum", "re", "typing", "uuid", "zoneinfo",
+    "collections", "dataclasses", "datetime", "enum", "re", "typing", "unicodedata", "uuid", "zoneinfo",
     "pydantic", "schemas",
 }  # fmt: skip
 # They put the services together, so they may know all of them.
