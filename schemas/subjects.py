@@ -7,8 +7,11 @@ ATTACHMENTS_BUCKET = "attachments"
 """JetStream's object store is a stream: it holds this bucket under these names."""
 ATTACHMENTS_STREAM = f"OBJ_{ATTACHMENTS_BUCKET}"
 
-PRODUCERS = ("referral", "delivery")
+PRODUCERS = ("referral", "delivery", "console")
 """The services whose journals are bound into the ledger."""
+
+TOLD_TO_AGENCIES = ("referral", "delivery")
+"""Those of them whose facts may concern an agency."""
 
 REPLY_TO = "Tsunagu-Reply-To"
 """Header of a command: the core subject on which the answer is awaited."""

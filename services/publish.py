@@ -21,18 +21,24 @@ from schemas.publishing.json_schema import message_schema
 from schemas.publishing.messages import MESSAGES, Message
 from schemas.publishing.nats_accounts import nats_accounts
 from schemas.publishing.python_client import python_client
-from schemas.subjects import PRODUCERS
+from schemas.subjects import PRODUCERS, TOLD_TO_AGENCIES
 from services.intake.openapi import openapi_document
 
 PUBLISHED = Path(schemas.__file__).with_name("published")
 CLIENT = Path(partners.__file__).with_name("client")
-READERS = ("delivery", "audit")
 ACCOUNTS = Path(schemas.__file__).parents[1] / "deploy" / "nats" / "accounts.conf"
+
+
+def _readers(producer: str) -> tuple[str, ...]:
+    """Who reads its journal."""
+    return ("delivery", "audit") if producer in TOLD_TO_AGENCIES else ("audit",)
+
+
 ALL_MESSAGES = (*MESSAGES, Message(JournalHead), Message(JournalAgain))
 ALL_QUESTIONS = (
     *QUESTIONS,
-    *(Question(p, "journal_head", JournalHead, JournalHead, READERS) for p in PRODUCERS),
-    *(Question(p, "journal_again", JournalAgain, JournalHead, READERS) for p in PRODUCERS),
+    *(Question(p, "journal_head", JournalHead, JournalHead, _readers(p)) for p in PRODUCERS),
+    *(Question(p, "journal_again", JournalAgain, JournalHead, _readers(p)) for p in PRODUCERS),
 )
 
 

@@ -248,6 +248,10 @@ class RunningNetwork:
         with engine.connect() as connection:
             return list(connection.execute(sa.text(query), values))
 
+    def has(self, service: str) -> bool:
+        """Whether the service keeps anything: the console is not always started."""
+        return service != CONSOLE or self._console
+
     def _read_only(self, service: str) -> str:
         if self.settings.database:
             return self.settings.database_url(service)
@@ -261,10 +265,13 @@ class RunningNetwork:
         def settled() -> bool:
             head = self.journal_head()
             carried = self.rows("delivery", "SELECT count(*) FROM journal")[0][0]
+            looks = (
+                self.rows(CONSOLE, "SELECT count(*) FROM journal")[0][0] if self.has(CONSOLE) else 0
+            )
             ledger = self.rows("audit", "SELECT count(*) FROM entries")[0][0]
             signed = self.rows("audit", "SELECT max(size) FROM checkpoints")[0][0]
             read = self.rows("delivery", "SELECT number FROM journals_read")
-            whole = head + carried == ledger == (signed or 0)
+            whole = head + carried + looks == ledger == (signed or 0)
             return whole and (head == 0 or head == read[0][0])
 
         eventually(settled, seconds, "the whole journal in ledger and inboxes")

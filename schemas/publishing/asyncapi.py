@@ -12,7 +12,7 @@ from schemas import queries as q
 from schemas import subjects
 from schemas.base import JsonObject
 from schemas.commands import Answer, Command
-from schemas.journal import DeliveryEntry, JournalEntry
+from schemas.journal import ConsoleEntry, DeliveryEntry, JournalEntry
 from schemas.publishing import asyncapi_door
 from schemas.publishing.messages import ACTIONS, HAPPENED, Message, says
 from schemas.publishing.words import TITLES
@@ -90,6 +90,8 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
         "audit.receives.journals": _operation("receive", "journals", JournalEntry),
         "delivery.sends.journals": _operation("send", "journals", DeliveryEntry),
         "audit.receives.deliveries": _operation("receive", "journals", DeliveryEntry),
+        "console.sends.journals": _operation("send", "journals", ConsoleEntry),
+        "audit.receives.looks": _operation("receive", "journals", ConsoleEntry),
         "referral.says.escalations.grew": {"action": "send", **_on("escalations.grew", _GREW)},
         "delivery.says.inbox.grew": {"action": "send", **_on("inbox.grew", _GREW)},
         "intake.hears.escalations.grew": {"action": "receive", **_on("escalations.grew", _GREW)},
@@ -106,7 +108,8 @@ def asyncapi_document(questions: Sequence[Question]) -> JsonObject:
         for asker in x.askers:
             asks = _operation("send", channel, x.asked, x.reply, "replies")
             operations[f"{asker}.asks.{channel}"] = asks
-    said: list[type[BaseModel]] = [Command, Answer, JournalEntry, DeliveryEntry, *replies.values()]
+    said: list[type[BaseModel]] = [Command, Answer, JournalEntry, DeliveryEntry, ConsoleEntry]
+    said += replies.values()
     said += [question.asked for question in questions]
     messages = {model.__name__: _message(model) for model in said}
     return {
@@ -142,6 +145,7 @@ def _journals_channel() -> JsonObject:
         "記録 / Journals: what the services decided, in order and without a hole",
         JournalEntry,
         DeliveryEntry,
+        ConsoleEntry,
     )
     channel["parameters"] = {
         **_WARD,
@@ -217,6 +221,7 @@ def _on(channel: str, message: str) -> JsonObject:
 
 _HEADERS = {
     "Command": (subjects.REPLY_TO, "答えを待つ subject / the core subject of the answer"),
+    "ConsoleEntry": ("Nats-Msg-Id", "出来事の ID（重複除去） / the event's id; duplicates drop"),
     "DeliveryEntry": ("Nats-Msg-Id", "出来事の ID（重複除去） / the event's id; duplicates drop"),
     "JournalEntry": ("Nats-Msg-Id", "出来事の ID（重複除去） / the event's id; duplicates drop"),
 }

@@ -7,6 +7,11 @@ FIELDS: dict[str, str] = {
     # a referral
     "sender_reference": "送り手の整理番号 / the sender's own reference",
     "staff": "送り手の担当者 / the sender's contact",
+    "ReferralLookedAt.staff": "閲覧した職員の ID（氏名ではない） / the account's id, never a name",
+    "LedgerLookedAt.staff": "閲覧した職員の ID（氏名ではない） / the account's id, never a name",
+    "ReferralLookedAt.what": "閲覧したもの / what was looked at",
+    "LedgerLookedAt.what": "閲覧した部分 / what was looked at",
+    "ReferralLookedAt.basis": "氏名等を開いた根拠のコード / on which basis personal data was opened, a code",
     "function": "拠点の機能。コードは名簿にあります / function of the hub; codes are in the directory",
     "urgency": "緊急度 / how soon someone must answer",
     "requested_action": "依頼内容のコード / what is asked for, a code of the directory",

@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from schemas import commands, deliveries, events, partner, queries
-from schemas.journal import DeliveryEntry, JournalEntry
+from schemas import commands, deliveries, events, looks, partner, queries
+from schemas.journal import ConsoleEntry, DeliveryEntry, JournalEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,11 @@ ENVELOPES: tuple[type[BaseModel], ...] = (
     commands.Answer,
     JournalEntry,
     DeliveryEntry,
+    ConsoleEntry,
 )
-HAPPENED: tuple[type[BaseModel], ...] = (*events.EVENT_TYPES, *deliveries.DELIVERY_EVENT_TYPES)
+TOLD: tuple[type[BaseModel], ...] = (*events.EVENT_TYPES, *deliveries.DELIVERY_EVENT_TYPES)
+"""What may be told to agencies."""
+HAPPENED: tuple[type[BaseModel], ...] = (*TOLD, *looks.LOOK_EVENT_TYPES)
 QUERIES: tuple[type[BaseModel], ...] = (
     queries.ReadReferral,
     queries.ReadHistory,
@@ -55,10 +58,10 @@ QUERIES: tuple[type[BaseModel], ...] = (
     queries.RehearseSubmissions,
     queries.SettleDistrict,
     queries.ListEscalations,
+    queries.ReadOverview,
     queries.CallCounter,
     queries.CounterSaid,
     queries.ReadInbox,
-    queries.ReadOverview,
     queries.ReadManifest,
     queries.SignManifest,
     queries.SendTest,
@@ -129,6 +132,8 @@ def reader(message: Message) -> TypeAdapter[Any]:
         return events.event_adapter
     if message.model in deliveries.DELIVERY_EVENT_TYPES:
         return TypeAdapter(deliveries.DeliveryEvent)
+    if message.model in looks.LOOK_EVENT_TYPES:
+        return TypeAdapter(looks.LookEvent)
     return TypeAdapter(message.model)
 
 

@@ -103,7 +103,7 @@ class _Delivery:
             ward=ward.code,
             replicas=settings.replicas,
             # What it records itself is in the inboxes already.
-            producers=tuple(p for p in subjects.PRODUCERS if p != SERVICE),
+            producers=tuple(p for p in subjects.TOLD_TO_AGENCIES if p != SERVICE),
             check=check_entry,
             knows=self._inboxes.known_events,
             take_in=self._take_in_journals,

@@ -21,7 +21,7 @@ from schemas.partner import (
 )
 from schemas.problems import ProblemCode
 from schemas.publishing.json_schema import component_schemas
-from schemas.publishing.messages import GIVEN, HAPPENED, SENT
+from schemas.publishing.messages import GIVEN, SENT, TOLD
 from services.intake.access.openapi import ANY_WAY, SCHEMES, with_scopes
 from services.intake.asked import STATES
 from services.intake.attachments.openapi import operations as attaching
@@ -96,7 +96,7 @@ def openapi_document() -> JsonObject:
         "paths": paths,
         "components": {
             "schemas": {
-                **component_schemas((*SENT, *GIVEN, *HAPPENED)),
+                **component_schemas((*SENT, *GIVEN, *TOLD)),
                 "ProblemCode": problem_code(),
             },
             "examples": all_examples(),
