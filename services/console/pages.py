@@ -17,10 +17,10 @@ from services.console.visit import Visit, local_path, new_key
 from wards.model import Ward
 
 _HERE = Path(__file__).parent
-HTML = "text/html; charset=utf-8"
+HTML = "text/html"  # in UTF-8, which Litestar adds
 _TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css",
+    ".js": "text/javascript",
     ".svg": "image/svg+xml",
     ".mp3": "audio/mpeg",
     ".wav": "audio/wav",
