@@ -27,6 +27,7 @@ document.addEventListener("click", (event) => {
 const WARNED_MS = 120_000;
 const PAUSE_MS = 1_500; // nobody is interrupted in the middle of a word
 const PATIENCE_MS = 20_000;
+const ASK_EVERY_MS = 15_000;
 
 const ending = document.getElementById("ending");
 if (ending) session(ending, document.getElementById("ended"));
@@ -36,39 +37,73 @@ function session(ending, ended) {
   const ahead = Date.parse(ending.dataset.now) - Date.now();
   let until = Date.parse(ending.dataset.until);
   let typed = 0;
+  let asked = 0;
   document.addEventListener("keydown", () => (typed = Date.now()), true);
 
+  // What is half written on this page stays on it, whatever comes of this.
   const form = ending.querySelector("form");
+  const failed = ending.querySelector("[role=alert]");
   form.addEventListener("submit", async (event) => {
-    event.preventDefault(); // what is half written on this page stays
-    try {
-      const answer = await fetch(form.action, {
-        method: "POST",
-        body: new URLSearchParams(new FormData(form)),
-        headers: { accept: "application/json" },
-        redirect: "error",
-      });
-      if (!answer.ok) throw new Error(String(answer.status));
-      until = Date.parse((await answer.json()).until);
-      ending.close();
-    } catch {
-      form.submit(); // the page that comes says what is wrong
-    }
+    event.preventDefault();
+    failed.hidden = await told(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
   });
 
-  function look() {
-    const left = until - (Date.now() + ahead);
-    if (left <= 0) {
-      if (ending.open) ending.close();
-      document.documentElement.classList.add("ended");
-      document.title = ended.querySelector("h2").textContent;
-      ended.addEventListener("cancel", (event) => event.preventDefault());
-      ended.showModal();
-      return;
+  // Another tab may have gone on, or signed out. Asking prolongs nothing.
+  const ask = () => told("/session");
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) ask().then(look);
+  });
+
+  async function told(url, how = {}) {
+    asked = Date.now();
+    try {
+      const answer = await fetch(url, { ...how, headers: { accept: "application/json" }, redirect: "manual" });
+      if (answer.type === "opaqueredirect") until = 0; // to the login page: it is over
+      else if (answer.ok) prolonged(Date.parse((await answer.json()).until));
+      else return false;
+      return true;
+    } catch {
+      return false; // what is known already holds
     }
-    const quiet = Date.now() - typed > PAUSE_MS || left < WARNED_MS - PATIENCE_MS;
-    if (left <= WARNED_MS && !ending.open && quiet) ending.showModal();
-    setTimeout(look, left > WARNED_MS ? Math.min(left - WARNED_MS, 60_000) : Math.min(left, 500));
   }
+
+  function prolonged(moment) {
+    if (moment === until) return;
+    until = moment;
+    document.querySelector(".bottom time")?.replaceWith(inJapan(until));
+    if (left() > WARNED_MS && ending.open) ending.close();
+  }
+
+  const left = () => until - (Date.now() + ahead);
+
+  let next;
+  async function look() {
+    clearTimeout(next);
+    const every = left() > 0 ? ASK_EVERY_MS : 1_000;
+    if (left() <= WARNED_MS && until && Date.now() - asked > every) await ask();
+    if (left() <= 0) return end();
+    const quiet = Date.now() - typed > PAUSE_MS || left() < WARNED_MS - PATIENCE_MS;
+    if (left() <= WARNED_MS && !ending.open && quiet) ending.showModal();
+    next = setTimeout(look, left() > WARNED_MS ? Math.min(left() - WARNED_MS, 60_000) : 500);
+  }
+
+  function end() {
+    if (ending.open) ending.close();
+    if (ended.open) return;
+    document.documentElement.classList.add("ended");
+    document.title = ended.querySelector("h2").textContent;
+    ended.addEventListener("cancel", (event) => event.preventDefault());
+    ended.showModal();
+  }
+
   look();
+}
+
+function inJapan(moment) {
+  const time = document.createElement("time");
+  time.dateTime = new Date(moment).toISOString();
+  time.textContent = new Date(moment).toLocaleString(document.documentElement.lang, {
+    timeZone: "Asia/Tokyo", month: "short", day: "numeric", weekday: "short", hour: "2-digit", minute: "2-digit",
+  });
+  return time;
 }
