@@ -26,7 +26,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     # Of this run, and not of the one before; with several workers, once.
     if not hasattr(session.config, "workerinput"):
         for report in _reports():
-            report.unlink()
+            report.unlink(missing_ok=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
