@@ -20,6 +20,7 @@ from runtime.web import serve, web_server
 from schemas import queries as q
 from schemas import subjects
 from services.console import tables as t
+from services.console.board.pages import Board
 from services.console.line import Line
 from services.console.looks import Looks
 from services.console.metrics import Metrics
@@ -70,6 +71,7 @@ class Console:
         self._handlers: list[HTTPRouteHandler] = [
             *pages.handlers(),
             *SignIn(settings, ward, clock, reception, pages, people).handlers(),
+            *Board(ward, clock, reception, pages, line, streams, people, looks).handlers(),
             *self._open_pages(),
         ]
 

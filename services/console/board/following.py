@@ -1,0 +1,91 @@
+"""The live board (見張りの生中継): a position in the picture, and what changed after it, as rows."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+
+from runtime.broker import NoAnswer
+from runtime.clock import Clock
+from runtime.streams import Ask, NotTold, Page, event
+from schemas.codes import EscalationState
+from schemas.partner import BurningGiven
+from services.console.board.drawing import Drawing
+from services.console.board.picture import Picture
+from services.console.board.rows import said
+from services.console.board.sight import Counts, Filters
+from services.console.visit import Visit
+
+
+class Board:
+    """What one browser is told: ``call``, a row that is new or changed; ``counts``; ``again``, the page
+    has to be read anew; ``fresh``, whether the state is known now. ``still``: may the reader still
+    read? The position is the number of the newest change that was told."""
+
+    kind = "board"
+    what = "escalations"
+
+    def __init__(
+        self,
+        picture: Picture,
+        filters: Filters,
+        visit: Visit,
+        drawing: Drawing,
+        clock: Clock,
+        after: int,
+        still: Callable[[], Awaitable[bool]],
+    ) -> None:
+        self._picture = picture
+        self._filters = filters
+        self._visit = visit
+        self._drawing = drawing
+        self._clock = clock
+        self._position = after
+        self._still = still
+        self._counts: Counts | None = None
+        self._fresh = True
+        self._over = False
+
+    async def more(self, ask: Ask) -> Page:
+        """Raises NotTold."""
+        if self._over or not await self._still():
+            raise NotTold
+        try:
+            await self._picture.catch_up(ask)
+        except NoAnswer:
+            return Page(self._said_fresh(fresh=False), last=True)
+        events = self._said_fresh(fresh=True)
+        changed = self._picture.since(self._position)
+        head = self._picture.head or 0
+        if changed is None:
+            # The browser reads the page, and comes back with the position that it has then.
+            self._over = True
+            return Page([*events, event("again", head, {})], last=True)
+        events += [event("call", call.change, self._told(call)) for call in changed]
+        self._position = head
+        counts = Counts.of(self._picture.standing(), self._clock.now())
+        if counts != self._counts:
+            self._counts = counts
+            events.append(event("counts", head, asdict(counts)))
+        return Page(events, last=True)
+
+    def _told(self, call: BurningGiven) -> dict[str, object]:
+        now = self._clock.now()
+        words = self._visit.words
+        [html] = self._drawing.rows(self._visit, [call], now)
+        return {
+            "id": str(call.id),
+            "change": call.change,
+            "state": call.state,
+            "urgency": call.urgency,
+            "fits": call.state is not EscalationState.RESOLVED and self._filters.fit(call),
+            "said": said(call, words, now),
+            # Without names of agencies and districts: others may look at the desktop.
+            "brief": f"{words.code(call.urgency)} {call.code}",
+            "by": words.agency(call.acknowledged_by) if call.acknowledged_by else "",
+            "html": html,
+        }
+
+    def _said_fresh(self, *, fresh: bool) -> list[bytes]:
+        if fresh == self._fresh:
+            return []
+        self._fresh = fresh
+        return [event("fresh", self._position, {"fresh": fresh})]

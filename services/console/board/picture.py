@@ -1,0 +1,145 @@
+"""The picture (見張りの絵): every call that one agency may see, as it stands, kept in memory and never a
+fact. The deciding service knows; the picture asks it what has changed since, and begins anew where the
+changes are numbered anew.
+"""
+
+import asyncio
+from collections import deque
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from runtime.observability import log
+from runtime.streams import Ask, NotTold
+from schemas import queries as q
+from schemas.base import JsonObject
+from schemas.codes import EscalationState
+from schemas.partner import BurningGiven
+
+_PAGE = 500
+REMEMBERED = 4_000
+"""So many of the newest changes: whoever has been away for longer reads the whole anew."""
+
+
+class Picture:
+    """``head``: the newest change that is in it; None before it was asked for."""
+
+    def __init__(self, agency: str, remembered: int = REMEMBERED) -> None:
+        self.agency = agency
+        self.head: int | None = None
+        self._remembered = remembered
+        self._calls: dict[UUID, BurningGiven] = {}
+        self._changes: deque[tuple[int, UUID]] = deque()
+        self._floor = 0  # what changed up to here is not remembered one by one
+        self._beginning = asyncio.Lock()
+        self._begun = 0
+
+    async def catch_up(self, ask: Ask) -> None:
+        """All that is decided by now. Raises NoAnswer, and NotTold for an agency without a desk."""
+        while True:
+            if self.head is None:
+                await self._begin(ask)
+            begun, position = self._begun, self.head or 0
+            body = await self._told(ask, after=position)
+            if begun != self._begun:
+                continue  # meanwhile somebody found that it has to begin anew
+            if body["head"] < position:
+                # The numbers were put back, with the database of the service that gives them.
+                self.head = None
+                continue
+            self._take(body["items"])
+            following = body.get("next")
+            self.head = max(self.head or 0, int(following or body["head"]))
+            if following is None:
+                return
+
+    def standing(self) -> list[BurningGiven]:
+        """The calls that are not resolved, in no order."""
+        return [c for c in self._calls.values() if c.state is not EscalationState.RESOLVED]
+
+    def find(self, escalation: UUID) -> BurningGiven | None:
+        """One call; a resolved one for as long as its last change is remembered."""
+        return self._calls.get(escalation)
+
+    def since(self, change: int) -> list[BurningGiven] | None:
+        """What changed after that change, resolved or not, oldest change first; None where that is
+        not remembered, or was never come to."""
+        if change < self._floor or change > (self.head or 0):
+            return None
+        changed: list[BurningGiven] = []
+        for number, escalation in reversed(self._changes):
+            if number <= change:
+                break
+            call = self._calls.get(escalation)
+            if call is not None and call.change == number:
+                changed.append(call)
+        changed.reverse()
+        return changed
+
+    async def _begin(self, ask: Ask) -> None:
+        async with self._beginning:
+            if self.head is not None:
+                return
+            calls: dict[UUID, BurningGiven] = {}
+            head: int | None = None
+            before: int | None = None
+            while True:
+                body = await self._told(ask, before=before)
+                # What changes while the pages are read comes after the first one's head.
+                head = body["head"] if head is None else head
+                for item in body["items"]:
+                    call = _read(item)
+                    if call is not None:
+                        calls.setdefault(call.id, call)
+                if "next" not in body:
+                    break
+                before = int(body["next"])
+            self._calls = calls
+            self._changes.clear()
+            self._floor = self.head = head
+            self._begun += 1
+
+    def _take(self, items: list[JsonObject]) -> None:
+        for item in items:
+            known = self._calls.get(UUID(item["id"]))
+            if known is not None and known.change >= item["change"]:
+                continue  # several ask at once, and are told the same
+            call = _read(item)
+            if call is not None:
+                self._calls[call.id] = call
+                self._changes.append((call.change, call.id))
+        while len(self._changes) > self._remembered:
+            self._floor, escalation = self._changes.popleft()
+            gone = self._calls.get(escalation)
+            if (
+                gone is not None
+                and gone.change == self._floor
+                and gone.state is EscalationState.RESOLVED
+            ):
+                del self._calls[escalation]
+
+    async def _told(self, ask: Ask, **where: int | None) -> JsonObject:
+        question = q.ListEscalations(agency=self.agency, limit=_PAGE).model_copy(update=where)
+        told: q.Told = await ask("referral", "escalations", question)
+        if not told.found:
+            raise NotTold
+        return told.body
+
+
+def _read(item: JsonObject) -> BurningGiven | None:
+    try:
+        return BurningGiven.model_validate(item)
+    except ValidationError:
+        # A service that is newer than this one: all other calls are shown all the same.
+        log("call_unreadable", fault=True, escalation=item.get("id"))
+        return None
+
+
+class Pictures:
+    """One for each agency whose people look."""
+
+    def __init__(self) -> None:
+        self._pictures: dict[str, Picture] = {}
+
+    def of(self, agency: str) -> Picture:
+        return self._pictures.setdefault(agency, Picture(agency))
