@@ -179,7 +179,7 @@ class ReplayReferral(Said):
     overdue, and kind, sender, receiver, function, offered_at of an offer; code, state, level, desk,
     raised_at, acknowledged_by of a call; ``steps``, every moment at which anything happened to it, whatever
     ``at``; ``last_index``, of the last entry shown; ``checkpoint`` (see ``ReadCheckpoint``) with ``covers``,
-    whether it vouches for ``last_index``; ``looks``, who looked at it: at, agency, what, basis, index; and
+    whether it vouches for ``last_index``; ``looks``, who looked at it: at, agency, staff, what, basis, index; and
     ``withheld``, how many entries are shown without the district, which is masked for a protected address.
     Here and in what follows, ``problem`` says that the ledger's own entries do not allow the answer
     (``cannot_be_replayed``, ``tree_differs``, ``bad_checkpoint``): a verification tells which."""

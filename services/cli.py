@@ -256,6 +256,37 @@ def verify(
     raise typer.Exit(report.exit_code)
 
 
+@app.command()
+def export(
+    folder: Annotated[Path, typer.Argument(help="空のフォルダ / an empty folder", metavar="DIR")],
+) -> None:
+    """台帳を書き出す / Write the ledger as plain files that other tools can check."""
+    from rich.progress import Progress
+
+    from services.audit.export import ExportError, export_ledger
+
+    try:
+        with Progress(console=err, transient=True, disable=not sys.stderr.isatty()) as bar:
+            task = bar.add_task("書き出し中 / exporting", total=None)
+            done = export_ledger(
+                _settings(), folder, lambda n, of: bar.update(task, completed=n, total=of)
+            )
+    except ExportError as error:
+        err.print(str(error), style="red", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    out.print(
+        f"{done.size:,} 件を書き出しました。確かめ方は README.md に / "
+        f"wrote {done.size:,} entries to {done.folder}; README.md tells how to check them",
+        markup=False,
+        soft_wrap=True,
+    )
+    if done.unsigned:
+        out.print(
+            f"署名前の {done.unsigned:,} 件は含みません / without {done.unsigned:,} not signed yet",
+            soft_wrap=True,
+        )
+
+
 app.add_typer(csv_files, name="csv")
 app.command("redrive")(redrive)
 app.add_typer(delivery_app, name="delivery")

@@ -1,18 +1,20 @@
 """The audit service without the bus: a ledger, and whoever answers questions about it."""
 
-import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock
 from runtime.database import writing
-from runtime.reading import Entry
 from runtime.settings import Settings
 from schemas import queries as q
+from schemas.journal import ConsoleEntry
+from schemas.looks import LookedAt, ReferralLookedAt
+from services.audit import tables as t
 from services.audit.following import Following
 from services.audit.proving import Prover
 from services.audit.queries import Questions
@@ -46,23 +48,17 @@ class Office:
         if sign:
             self.book.ledger.sign()
 
-    def look(self, case: Case, agency: str, what: str) -> None:
-        """The console tells of a look, as its journal does."""
-        number = 1 + sum(row.producer == "console" for row in self.book.entries())
-        value = {
-            "v": 1, "ward": BUNKYO.code, "producer": "console", "number": number,
-            "id": str(an_id(f"look {number}")), "referral": None, "version": None,
-            "occurred_at": "2026-11-20T08:00:00.000000Z", "actor": agency,
-            "command": str(an_id("command")), "concerns": [],
-            "event": {
-                "type": "referral_looked_at", "referral": str(case.id), "what": what,
-                "agency": agency, "basis": "C2",
-            },
-        }  # fmt: skip
-        body = json.dumps(value).encode()
-        with writing(self.book.engine) as connection:
-            self.book.ledger.append(connection, [Entry("console", number, value, body)])
-        self.book.ledger.settle()
+    def look(self, case: Case, agency: str, what: LookedAt) -> None:
+        """The console tells of a look."""
+        looks = sum(row.producer == "console" for row in self.book.entries())
+        entry = ConsoleEntry(
+            ward=BUNKYO.code, number=looks + 1, id=an_id(f"look {looks}"), actor=agency,
+            occurred_at=self.town.clock.now(), command=an_id("a page"),
+            event=ReferralLookedAt(
+                agency=agency, staff=an_id("account"), referral=case.id, what=what, basis="C2"
+            ),
+        )  # fmt: skip
+        self.book.append([entry])
 
     def ask(self, question: BaseModel) -> q.Told:
         answers: dict[type[BaseModel], Callable[[Any], q.Told]] = {
@@ -93,3 +89,23 @@ def a_day(office: Office, urgency: str = "emergency") -> Case:
     case.closed()
     office.record()
     return case
+
+
+def tampered(office: Office, index: int, body: bytes, leaf: bytes | None = None) -> None:
+    """Somebody with the database's own rights rewrites an entry, and its hash where ``leaf`` says so."""
+    engine = office.book.engine
+    with writing(engine) as connection:
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("ALTER TABLE entries DISABLE TRIGGER USER")
+        else:
+            triggers = connection.exec_driver_sql(
+                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries'"
+            )
+            for (name,) in triggers.all():
+                connection.exec_driver_sql(f"DROP TRIGGER {name}")
+        change = (
+            sa.update(t.entries)
+            .where(t.entries.c.idx == index)
+            .values({"body": body} if leaf is None else {"body": body, "leaf": leaf})
+        )
+        connection.execute(change)

@@ -7,19 +7,17 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock
-from runtime.database import writing
 from schemas import queries as q
+from schemas.looks import LookedAt
 from schemas.outside import local_text
-from services.audit import tables as t
 from services.audit.following import Following
 from tests.book import VKEY
 from tests.builders import ANSHIN, AUDITOR, BUNKYO, CORE, HUB, STRANGER, Case, a_referral
-from tests.everything_is_on_record.office import NOTHING, Office, a_day
+from tests.everything_is_on_record.office import NOTHING, Office, a_day, tampered
 
 WARD_OFFICE = "ward-office"
 
@@ -81,14 +79,14 @@ def test_a_moment_comes_with_the_checkpoint_that_vouches_for_it(office: Office) 
 def test_whoever_looked_at_a_referral_is_told_with_it_and_is_no_part_of_it(office: Office) -> None:
     case = a_referral(town=office.town)
     office.record()
-    office.look(case, ANSHIN, "page")
-    office.look(case, CORE, "personal_data")
+    office.look(case, ANSHIN, LookedAt.PAGE)
+    office.look(case, CORE, LookedAt.PERSONAL)
     case.accepted_by(HUB)
     office.record()
     told = office.body(q.ReplayReferral(agency=AUDITOR, ref=case.id))
     assert [(x["agency"], x["what"], x["basis"], x["index"]) for x in told["looks"]] == [
         (ANSHIN, "page", "C2", 3),
-        (CORE, "personal_data", "C2", 4),
+        (CORE, "personal", "C2", 4),
     ]
     assert [x["index"] for x in told["entries"]] == [0, 1, 2, 5]
     assert office.body(q.ExportReferral(agency=AUDITOR, ref=case.id))["looks"] == told["looks"]
@@ -213,22 +211,6 @@ def test_the_district_of_a_protected_address_is_masked_for_auditors(office: Offi
 
 
 # -- a ledger that was tampered with --------------------------------------------------------------
-
-
-def tampered(office: Office, index: int, body: bytes) -> None:
-    """Somebody with the database's own rights rewrites an entry."""
-    engine = office.book.engine
-    with writing(engine) as connection:
-        if engine.dialect.name == "postgresql":
-            connection.exec_driver_sql("ALTER TABLE entries DISABLE TRIGGER USER")
-        else:
-            triggers = connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'entries'"
-            )
-            for (name,) in triggers.all():
-                connection.exec_driver_sql(f"DROP TRIGGER {name}")
-        change = sa.update(t.entries).where(t.entries.c.idx == index).values(body=body)
-        connection.execute(change)
 
 
 def test_a_rewritten_entry_gets_no_receipt_and_verification_names_it(office: Office) -> None:
