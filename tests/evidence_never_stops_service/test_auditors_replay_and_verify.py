@@ -1,5 +1,7 @@
-"""`tsunagu replay` and `tsunagu verify`, as an auditor runs them."""
+"""`tsunagu replay`, `tsunagu verify` and `tsunagu export`, as an auditor runs them, and what the same auditor is
+told on the bus."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -10,10 +12,16 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import nats
 import pytest
+from pydantic import BaseModel
 
 from runtime.settings import Settings
-from tests.network import RunningNetwork, running_network, tsunagu, verified
+from schemas import queries as q
+from schemas import subjects
+from schemas.outside import JAPAN
+from tests.builders import BUNKYO
+from tests.network import RunningNetwork, eventually, running_network, tsunagu, verified
 from tests.partners import Json, a_referral
 
 
@@ -182,3 +190,61 @@ def test_the_ledger_itself_refuses_to_be_changed(network: RunningNetwork, case: 
                 database.execute(statement)
             database.rollback()
     verified(network)
+
+
+def asked(network: RunningNetwork, name: str, question: BaseModel) -> Json:
+    """As intake asks, which may ask every service."""
+
+    async def asking() -> bytes:
+        nc = await nats.connect(**network.nats("intake"))
+        try:
+            subject = subjects.query(BUNKYO.code, "audit", name)
+            return (await nc.request(subject, question.model_dump_json().encode(), timeout=5)).data
+        finally:
+            await nc.close()
+
+    told = q.Told.from_json(asyncio.run(asking()))
+    assert told.found
+    return told.body
+
+
+def test_on_the_bus_an_auditor_is_told_what_the_command_line_tells(
+    network: RunningNetwork, case: Json
+) -> None:
+    by_command = replayed(network, case["number"])
+    by_bus = asked(network, "replay", q.ReplayReferral(agency="auditor", ref=case["number"]))
+    assert by_bus["custody"] == by_command["custody"]
+    assert [x["id"] for x in by_bus["entries"]] == [x["id"] for x in by_command["events"]]
+    assert by_bus["checkpoint"]["covers"]
+    ward = asked(network, "ward_at", q.ReplayWard(agency="auditor"))
+    assert ward["ready"]
+    assert case["number"] not in [x["number"] for x in ward["referrals"]]
+    first = q.ReplayWard.model_validate({"agency": "auditor", "at": by_bus["steps"][0]})
+    then = asked(network, "ward_at", first)
+    (opened,) = [x for x in then["referrals"] if x["number"] == case["number"]]
+    assert opened["custodian"] == "anshin-motofuji"
+    today = datetime.now(JAPAN)
+    month = q.ReadMonth(agency="ward-office", year=today.year, month=today.month)
+    assert asked(network, "month", month)["submitted"] >= 1
+    receipt = asked(network, "receipt", q.ReadReceipt(agency="hub-motofuji", ref=case["id"]))
+    assert receipt["signed"]
+    assert receipt["proof"].startswith("c2sp.org/tlog-proof@v1\n")
+    verifying = q.VerifyLedger(agency="auditor")
+    eventually(
+        lambda: bool(asked(network, "verify", verifying)["report"]), 20, lambda: "no report"
+    )  # fmt: skip
+    assert asked(network, "verify", verifying)["report"]["whole"]
+    exported = asked(network, "export_referral", q.ExportReferral(agency="core", ref=case["id"]))
+    assert len(exported["receipts"]) == len(by_command["events"])
+
+
+def test_the_ledger_is_taken_away_by_command_while_the_network_runs(
+    network: RunningNetwork, case: Json, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copy"
+    done = network.tsunagu("export", str(folder))
+    assert done.returncode == 0, done.stderr
+    size = int((folder / "checkpoint").read_text().splitlines()[1])
+    assert f"{size:,}" in done.stdout
+    again = network.tsunagu("export", str(folder))
+    assert (again.returncode, "not an empty folder" in again.stderr) == (1, True)
