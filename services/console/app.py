@@ -28,6 +28,8 @@ from services.console.pages import Pages
 from services.console.people.pages import SignIn
 from services.console.people.people import People
 from services.console.reception import Reception
+from services.console.refer.drafts import Drafts
+from services.console.refer.pages import Refer
 from wards.model import Ward
 
 SERVICE = "console"
@@ -67,11 +69,13 @@ class Console:
         self._looks = looks = Looks(
             service.engine, service.sole.guard, ward, clock, self._publisher.nudge
         )
+        drafts = Drafts(service.engine, clock, secret_bytes(settings.keys / "drafts.key"))
         # The rooms.
         self._handlers: list[HTTPRouteHandler] = [
             *pages.handlers(),
             *SignIn(settings, ward, clock, reception, pages, people).handlers(),
             *Board(ward, clock, reception, pages, line, streams, people, looks).handlers(),
+            *Refer(reception, pages, line, drafts).handlers(),
             *self._open_pages(),
         ]
 
