@@ -19,6 +19,7 @@ from services.console.pages import Pages
 from services.console.people.accounts import Account
 from services.console.people.pages import SignIn
 from services.console.people.people import People
+from services.console.people.provider import Provider
 from services.console.person import EVERYBODY, Role
 from services.console.reception import Reception
 from services.console.visit import Visit
@@ -63,7 +64,13 @@ def csrf_of(page: httpx.Response) -> str:
 
 class FrontDoor:
     def __init__(
-        self, engine: Engine, ward: Ward, clock: ManualClock, home: Path, **more: Any
+        self,
+        engine: Engine,
+        ward: Ward,
+        clock: ManualClock,
+        home: Path,
+        provider: Provider | None = None,
+        **more: Any,
     ) -> None:
         self.engine = engine
         self.clock = clock
@@ -73,7 +80,7 @@ class FrontDoor:
         metrics = Metrics()
         at = Reception(self.settings, ward, clock, self.people, pages, metrics, SECRET)
         self.cookie = at.cookie
-        self.sign_in = SignIn(self.settings, ward, clock, at, pages, self.people)
+        self.sign_in = SignIn(self.settings, ward, clock, at, pages, self.people, provider)
 
         async def who(visit: Visit) -> Response[bytes]:
             return Response(visit.person.login.encode(), media_type="text/plain")

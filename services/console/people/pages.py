@@ -11,9 +11,11 @@ from runtime.clock import Clock
 from runtime.settings import Settings
 from services.console.pages import HEADERS, Pages
 from services.console.people.accounts import login_of
+from services.console.people.by_provider import ByProvider
 from services.console.people.entrance import Entrance, in_words
 from services.console.people.own import OwnAccount
 from services.console.people.people import People, Refusal
+from services.console.people.provider import Provider
 from services.console.person import EVERYBODY, Person, Role
 from services.console.reception import Reception, new_token
 from services.console.visit import Visit, local_path
@@ -37,12 +39,21 @@ class SignIn:
         reception: Reception,
         pages: Pages,
         people: People,
+        provider: Provider | None = None,
     ) -> None:
+        """``provider``: another than that of the settings, for tests. Raises SettingsError."""
         self._reception = reception
         self._pages = pages
         self._people = people
         self._entrance = entrance = Entrance(settings, clock, people)
         self._own = OwnAccount(ward, reception, pages, people, entrance)
+        if provider is None and settings.console_oidc_issuer:
+            provider = Provider(settings, clock)
+        self._by_provider = (
+            ByProvider(provider, reception, pages, people, entrance)
+            if provider is not None
+            else None
+        )
 
     def handlers(self) -> list[HTTPRouteHandler]:
         at = self._reception
@@ -54,7 +65,9 @@ class SignIn:
             at.page("/session", "session", EVERYBODY, self._until),
             at.deed("/session/continue", "continue", EVERYBODY, self._continue),
             at.open_deed("/language", "language", self._language),
+            at.open_page("/signed-out", "signed_out", self._signed_out),
             *self._own.handlers(),
+            *(self._by_provider.handlers() if self._by_provider is not None else ()),
         ]
 
     async def _home(self, visit: Visit) -> Response[bytes]:
@@ -107,9 +120,14 @@ class SignIn:
             await self._people.end(visit.signed_in.session)
             visit.signed_in = None
         visit.token = new_token()
-        response = visit.goes_to("/login")
+        response = visit.goes_to("/signed-out")
         response.headers["Clear-Site-Data"] = '"cache"'
         return response
+
+    async def _signed_out(self, visit: Visit) -> Response[bytes]:
+        if visit.signed_in is not None:
+            return visit.goes_to("/")
+        return self._pages.render(visit, "people/signed_out.html")
 
     async def _until(self, visit: Visit) -> Response[bytes]:
         """For a page's clock: another tab may have prolonged the session. Prolongs nothing itself."""
