@@ -21,6 +21,9 @@ from schemas import queries as q
 from schemas import subjects
 from services.console import tables as t
 from services.console.board.pages import Board
+from services.console.deeds import Deeds
+from services.console.inbox.pages import Inbox
+from services.console.inbox.seen import Seen
 from services.console.line import Line
 from services.console.looks import Looks
 from services.console.metrics import Metrics
@@ -30,6 +33,7 @@ from services.console.people.people import People
 from services.console.reception import Reception
 from services.console.refer.drafts import Drafts
 from services.console.refer.pages import Refer
+from services.console.ward.pages import WardRoom
 from wards.model import Ward
 
 SERVICE = "console"
@@ -76,6 +80,9 @@ class Console:
             *SignIn(settings, ward, clock, reception, pages, people).handlers(),
             *Board(ward, clock, reception, pages, line, streams, people, looks).handlers(),
             *Refer(reception, pages, line, drafts).handlers(),
+            *Deeds(reception, pages, line).handlers(),
+            *Inbox(ward, reception, pages, line, streams, people, Seen(service.engine)).handlers(),
+            *WardRoom(ward, clock, reception, pages, line, looks).handlers(),
             *self._open_pages(),
         ]
 

@@ -25,6 +25,7 @@ from runtime.broker import NoAnswer
 from runtime.clock import Clock
 from runtime.observability import log
 from runtime.settings import Settings
+from services.console.looks import LooksNotRecorded
 from services.console.metrics import Metrics
 from services.console.pages import Pages
 from services.console.person import Person, Role
@@ -37,10 +38,6 @@ Act = Callable[[Visit], Awaitable[Response[bytes]]]
 LANGUAGE = "tsunagu_language"
 _YEAR = 365 * 86_400
 _TOKEN = 43  # characters of a cookie that we gave
-
-
-class NotRecorded(RuntimeError):
-    """A look could not be put on record; what was to be seen is not shown."""
 
 
 class People(Protocol):
@@ -135,7 +132,7 @@ class Reception:
             return await act(visit)
         except NoAnswer:
             return self.refused(visit, HTTPStatus.SERVICE_UNAVAILABLE, "unavailable")
-        except NotRecorded:
+        except LooksNotRecorded:
             return self.refused(visit, HTTPStatus.SERVICE_UNAVAILABLE, "not_recorded")
         except sa.exc.DBAPIError:
             log("console_database_failed", fault=True)
