@@ -14,11 +14,14 @@ from services.console.board.rows import said
 from services.console.board.sight import Counts, Filters
 from services.console.visit import Visit
 
+_SILENT = 3.0  # seconds
+
 
 class Board:
     """What one browser is told: ``call``, a row that is new or changed; ``counts``; ``again``, the page
-    has to be read anew; ``fresh``, whether the state is known now. ``still``: may the reader still
-    read? The position is the number of the newest change that was told."""
+    has to be read anew; ``fresh``, whether the state is known now; ``beat``, where nothing else is told
+    for a while, for a script does not see that a line is dead. ``still``: may the reader still read? The
+    position is the number of the newest change that was told."""
 
     kind = "board"
     what = "escalations"
@@ -43,6 +46,7 @@ class Board:
         self._counts: Counts | None = None
         self._fresh = True
         self._over = False
+        self._told_at = clock.ticks()
 
     async def more(self, ask: Ask) -> Page:
         """Raises NotTold."""
@@ -65,6 +69,10 @@ class Board:
         if counts != self._counts:
             self._counts = counts
             events.append(event("counts", head, asdict(counts)))
+        if not events and self._clock.ticks() - self._told_at > _SILENT:
+            events = [event("beat", head, {})]
+        if events:
+            self._told_at = self._clock.ticks()
         return Page(events, last=True)
 
     def _told(self, call: BurningGiven) -> dict[str, object]:

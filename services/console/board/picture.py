@@ -85,10 +85,11 @@ class Picture:
             before: int | None = None
             while True:
                 body = await self._told(ask, before=before)
-                # What changes while the pages are read comes after the first one's head.
+                # What changes while the pages are read comes after the first one's head, and is told
+                # as a change.
                 head = body["head"] if head is None else head
                 for item in body["items"]:
-                    call = _read(item)
+                    call = _read(item) if item["change"] <= head else None
                     if call is not None:
                         calls.setdefault(call.id, call)
                 if "next" not in body:
