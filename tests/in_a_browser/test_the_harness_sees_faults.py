@@ -109,3 +109,7 @@ def test_a_picture_is_kept_small_and_whole(shown: Callable[[str], Page]) -> None
         list(small),
     )
     assert width == 1280
+
+
+def test_all_pictures_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in looks.PICTURES.glob("*.png")) < 1_500_000

@@ -91,6 +91,7 @@ function session(ending, ended) {
     if (ending.open) ending.close();
     if (ended.open) return;
     document.documentElement.classList.add("ended");
+    document.dispatchEvent(new Event("session-ended")); // for rooms that have a stream to close
     document.title = ended.querySelector("h2").textContent;
     ended.addEventListener("cancel", (event) => event.preventDefault());
     ended.showModal();
