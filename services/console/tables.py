@@ -75,3 +75,14 @@ drafts = sa.Table(
     sa.Column("sealed", sa.LargeBinary, nullable=False),
     sa.Index("drafts_account", "account", "updated_at"),
 )
+
+# 受信箱をどこまで見たか: the newest number of the agency's inbox that somebody was shown, and, for the session
+# that is on, which it was when that began: what came since is marked as new.
+inboxes_seen = sa.Table(
+    "inboxes_seen",
+    metadata,
+    sa.Column("account", sa.String(36), primary_key=True),
+    sa.Column("session", sa.String(64), nullable=False),
+    sa.Column("before", sa.BigInteger, nullable=False),
+    sa.Column("newest", sa.BigInteger, nullable=False),
+)

@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from runtime.broker import NoAnswer
 from schemas.base import JsonObject
+from schemas.codes import Urgency
 from schemas.outside import local_day
 from services.console.line import Line, Said
 from services.console.pages import HEADERS, Pages
@@ -169,9 +170,18 @@ class Refer:
         return await self._no(visit, typed, sheet, said)
 
     async def _checked(self, visit: Visit, body: JsonObject) -> list[Problem]:
-        """What the counter would say to the rest: told at once, not after the next try."""
+        """What the counter would say to the rest: told at once, not after the next try. Nothing happens
+        by a check, so something may stand in for what is missing, of which is told already."""
+        ward = visit.words.ward
+        stand_in: JsonObject = {
+            "function": ward.functions[0].code,
+            "urgency": Urgency.ROUTINE,
+            "summary": "-",
+        }
+        consent = {"basis": ward.consent_bases[0].code, **body.get("consent", {})}
         try:
-            said = await self._call(visit, "check_referral", body)
+            whole = {**stand_in, **body, "consent": consent}
+            said = await self._call(visit, "check_referral", whole)
         except NoAnswer:
             return []
         return told(said.body) if said.status == HTTPStatus.UNPROCESSABLE_ENTITY else []
