@@ -5,7 +5,7 @@ and of each step is kept what people look at: so any moment is found by bisectio
 is what ``replay`` says; a test holds it against ``fold_ward``.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -75,7 +75,9 @@ class Timeline:
 
     def __init__(self) -> None:
         self._courses: dict[str, Course] = {}
-        self._moments: list[tuple[datetime, int]] = []  # of every entry, with its index
+        # Every moment at which anything happened, and the last index of all that had happened by then.
+        self._moments: list[datetime] = []
+        self._reach: list[int] = []
 
     def add(self, index: int, entry: JournalEntry) -> None:
         """Raises ReplayError when an entry of this referral is missing or out of order; nothing has
@@ -94,11 +96,7 @@ class Timeline:
         moment = max(entry.occurred_at, course.moments[-1]) if before else entry.occurred_at
         course.moments.append(moment)
         course.steps.append(_step(state, before, moment))
-        place = (moment, index)
-        if self._moments and place < self._moments[-1]:
-            insort(self._moments, place)
-        else:
-            self._moments.append(place)
+        self._note(moment, index)
 
     def course(self, referral: str) -> Course | None:
         return self._courses.get(referral)
@@ -120,32 +118,35 @@ class Timeline:
 
     def last_index(self, moment: datetime | None = None) -> int | None:
         """The ledger's index of the last entry that had occurred by a moment."""
-        return max((index for _, index in self._until(moment)), default=None)
+        until = len(self._moments) if moment is None else bisect_right(self._moments, moment)
+        return self._reach[until - 1] if until else None
 
     def moments(self, most: int = MOST_STEPS) -> list[datetime]:
         """Moments at which anything happened, in order, the first and the last among them: all, or so
         many of them, evenly."""
-        every = list(dict.fromkeys(moment for moment, _ in self._moments))
-        return evenly(every, most)
+        return evenly(self._moments, most)
 
     def around(self, moment: datetime) -> tuple[datetime | None, datetime | None]:
         """The last moment before and the first after ``moment`` at which anything happened."""
-        left = bisect_left(self._moments, (moment, -1))
-        right = len(self._until(moment))
-        before = self._moments[left - 1][0] if left else None
-        after = self._moments[right][0] if right < len(self._moments) else None
+        left, right = bisect_left(self._moments, moment), bisect_right(self._moments, moment)
+        before = self._moments[left - 1] if left else None
+        after = self._moments[right] if right < len(self._moments) else None
         return before, after
 
-    def _until(self, moment: datetime | None) -> list[tuple[datetime, int]]:
-        if moment is None:
-            return self._moments
-        return self._moments[: bisect_right(self._moments, moment, key=lambda place: place[0])]
+    def _note(self, moment: datetime, index: int) -> None:
+        place = bisect_left(self._moments, moment)
+        if place == len(self._moments) or self._moments[place] != moment:
+            self._moments.insert(place, moment)
+            self._reach.insert(place, self._reach[place - 1] if place else index)
+        # Usually the last one only: what comes later in the ledger has seldom happened before.
+        for later in range(place, len(self._reach)):
+            self._reach[later] = max(self._reach[later], index)
 
 
 def evenly(moments: list[datetime], most: int) -> list[datetime]:
     """At most so many of them, the first and the last among them."""
     if len(moments) <= most:
-        return moments
+        return list(moments)
     return [moments[round(n * (len(moments) - 1) / (most - 1))] for n in range(most)]
 
 

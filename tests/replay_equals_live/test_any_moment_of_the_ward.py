@@ -182,3 +182,21 @@ def test_a_request_stands_beside_the_case_and_not_in_place_of_it() -> None:
     case = a_referral().accepted_by(HUB).offered_to(LIEN, kind=HandoffKind.REQUEST)
     (standing,) = told(case.town.entries).at()
     assert (standing[1].stage.value, len(standing[1].clocks)) == ("in_care", 1)
+
+
+def test_a_case_that_was_recorded_late_still_happened_when_it_did() -> None:
+    early, late = Town(), Town()
+    early_case = a_referral(town=early, urgency="routine")
+    late.clock.move(HOUR)
+    late_case = a_referral(town=late, urgency="routine")
+    timeline = Timeline()
+    for index, entry in enumerate([*late.entries, *early.entries]):
+        timeline.add(index, entry)
+    assert timeline.moments() == [early.clock.now(), late.clock.now()]
+    assert timeline.around(late.clock.now())[0] == early.clock.now()
+    then = ward_at(timeline, early.clock.now(), late.clock.now(), masked=True)
+    assert [x["id"] for x in then["referrals"]] == [str(early_case.id)]
+    now = ward_at(timeline, None, late.clock.now(), masked=True)
+    assert [x["id"] for x in now["referrals"]] == [str(early_case.id), str(late_case.id)]
+    # What is shown of the first moment reaches to the end of what was recorded of it.
+    assert then["last_index"] == len(late.entries) + len(early.entries) - 1
