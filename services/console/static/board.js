@@ -69,8 +69,10 @@ function say(words, how = "polite") {
   $(how).textContent = "";
   setTimeout(() => {
     const all = waiting.splice(0);
-    const more = t(`ほか ${all.length - 3}件`, `and ${all.length - 3} more`);
-    $(how).textContent = [...all.slice(0, 3), ...(all.length > 3 ? [more] : [])].join(t("。", ". "));
+    const few = all.slice(0, 3);
+    if (all.length > 3) few.push(t(`ほか ${all.length - 3}件`, `and ${all.length - 3} more`));
+    if (paused && held.size) few.push(t(`一時停止中。${held.size}件待っています`, `Paused, ${held.size} wait`));
+    $(how).textContent = few.join(t("。", ". "));
   }, 150);
 }
 
@@ -240,7 +242,6 @@ function isNew(data) {
   const urgent = data.urgency === "emergency";
   const words = t(`新しい上申 ${data.said}`, `New call: ${data.said}`);
   say(words, urgent ? "assertive" : "polite");
-  if (paused && !urgent) say(t(`一時停止中。${held.size + 1}件待っています`, `Paused, ${held.size + 1} wait`));
   tone();
   notify(data);
   unseen.push(data);
@@ -473,6 +474,7 @@ act.addEventListener("submit", async (event) => {
       body,
       headers: { accept: "application/json" },
       redirect: "manual",
+      signal: AbortSignal.timeout(SILENCE_MS),
     });
   } catch {
     // Said below: the key is the same, so to press once more is safe.
@@ -534,7 +536,7 @@ connect();
 setInterval(() => {
   count();
   settle();
-  if (connected && Date.now() - heardAt > SILENCE_MS) {
+  if (source.readyState !== EventSource.CLOSED && Date.now() - heardAt > SILENCE_MS) {
     isConnected(false);
     reopen(0);
   }
