@@ -113,6 +113,11 @@ def test_before_a_checkpoint_covers_an_entry_its_receipt_says_so(office: Office)
     assert office.body(q.ReadCheckpoint(agency=CORE))["note"] is None
     office.book.ledger.sign()
     assert office.body(q.ReadReceipt(agency=ANSHIN, ref=case.id))["signed"] is True
+    later = a_referral(town=office.town)
+    office.record(sign=False)
+    receipt = office.body(q.ReadReceipt(agency=ANSHIN, ref=later.id))
+    assert (receipt["signed"], "problem" in receipt) == (False, False)
+    assert office.body(q.ReadReceipt(agency=ANSHIN, ref=case.id))["signed"] is True
 
 
 def test_a_long_referral_is_exported_in_parts_that_are_together_the_whole(office: Office) -> None:
