@@ -33,6 +33,8 @@ from services.console.people.people import People
 from services.console.reception import Reception
 from services.console.refer.drafts import Drafts
 from services.console.refer.pages import Refer
+from services.console.referral.pages import ReferralRoom
+from services.console.replay.pages import Replay
 from services.console.ward.pages import WardRoom
 from wards.model import Ward
 
@@ -84,6 +86,7 @@ class Console:
             *Inbox(ward, reception, pages, line, streams, people, Seen(service.engine)).handlers(),
             *WardRoom(ward, clock, reception, pages, line, looks).handlers(),
             *self._open_pages(),
+            *Replay(ward, clock, reception, pages, line, looks).handlers(),
         ]
 
     def app(self) -> Litestar:
