@@ -84,9 +84,10 @@ class Console:
             *Refer(reception, pages, line, drafts).handlers(),
             *Deeds(reception, pages, line).handlers(),
             *Inbox(ward, reception, pages, line, streams, people, Seen(service.engine)).handlers(),
+            *ReferralRoom(service.engine, ward, clock, reception, pages, line, looks).handlers(),
             *WardRoom(ward, clock, reception, pages, line, looks).handlers(),
-            *self._open_pages(),
             *Replay(ward, clock, reception, pages, line, looks).handlers(),
+            *self._open_pages(),
         ]
 
     def app(self) -> Litestar:
