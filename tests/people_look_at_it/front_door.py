@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from argon2 import profiles
 from litestar import Litestar, Response
 from litestar.exceptions import HTTPException
 from sqlalchemy.engine import Engine
@@ -18,6 +19,7 @@ from services.console.metrics import Metrics
 from services.console.pages import Pages
 from services.console.people.accounts import Account
 from services.console.people.pages import SignIn
+from services.console.people.passwords import Passwords
 from services.console.people.people import People
 from services.console.people.provider import Provider
 from services.console.person import EVERYBODY, Role
@@ -75,7 +77,8 @@ class FrontDoor:
         self.engine = engine
         self.clock = clock
         self.settings = Settings(home=home, **more)
-        self.people = People(engine, ward, clock)
+        # What makes a password dear to guess is tried by itself; here it would only take time.
+        self.people = People(engine, ward, clock, Passwords(profiles.CHEAPEST))
         pages = Pages(ward, self.settings)
         metrics = Metrics()
         at = Reception(self.settings, ward, clock, self.people, pages, metrics, SECRET)

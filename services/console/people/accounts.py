@@ -69,9 +69,13 @@ class Accounts:
             return [account_of(row) for row in connection.execute(asked)]
 
     def by_login(self, login: str) -> Account | None:
-        return self._one(t.accounts.c.login == login_of(login))
+        login = login_of(login)
+        # What can be no login is not asked of the database: there are characters it cannot hold.
+        return self._one(t.accounts.c.login == login) if _LOGIN.fullmatch(login) else None
 
     def by_subject(self, subject: str) -> Account | None:
+        if not subject.isprintable():
+            return None
         return self._one(t.accounts.c.subject == subject)
 
     def by_id(self, account: UUID) -> Account | None:
@@ -108,7 +112,7 @@ class Accounts:
             raise Refused(
                 f"氏名は1〜{_LONGEST_NAME}字です / a name is 1 to {_LONGEST_NAME} characters"
             )
-        if subject is not None and not 0 < len(subject) <= _LONGEST_SUBJECT:
+        if subject is not None and not _is_subject(subject):
             raise Refused(
                 f"sub は1〜{_LONGEST_SUBJECT}字です / a subject is 1 to {_LONGEST_SUBJECT} characters"
             )
@@ -136,9 +140,12 @@ class Accounts:
 
     def by_code(self, login: str, code: str) -> Account | None:
         """Whose code it is, while it is good and its owner may come in."""
+        login = login_of(login)
+        if not _LOGIN.fullmatch(login):
+            return None
         found = self._one(
             sa.and_(
-                t.accounts.c.login == login_of(login),
+                t.accounts.c.login == login,
                 t.accounts.c.invited == code_hash(code),
                 t.accounts.c.invited_until > utc_text(self._clock.now()),
             )
@@ -204,6 +211,10 @@ def end_sessions(connection: Connection, account: UUID, but: str = "") -> int:
     ids = sa.select(t.sessions.c.id).where(theirs)
     connection.execute(t.openings.delete().where(t.openings.c.session.in_(ids)))
     return connection.execute(t.sessions.delete().where(theirs)).rowcount
+
+
+def _is_subject(text: str) -> bool:
+    return 0 < len(text) <= _LONGEST_SUBJECT and text.isprintable()
 
 
 def code_hash(code: str) -> str:

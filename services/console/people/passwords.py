@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from typing import TypeVar
 
-from argon2 import PasswordHasher, profiles
+from argon2 import Parameters, PasswordHasher, profiles
 from argon2.exceptions import InvalidHashError, VerificationError
 
 R = TypeVar("R")
@@ -85,8 +85,8 @@ def _backwards() -> tuple[str, ...]:
 class Passwords:
     """Hashes and compares, in threads of its own: never more than two at once."""
 
-    def __init__(self) -> None:
-        self._hasher = PasswordHasher.from_parameters(profiles.RFC_9106_LOW_MEMORY)
+    def __init__(self, parameters: Parameters = profiles.RFC_9106_LOW_MEMORY) -> None:
+        self._hasher = PasswordHasher.from_parameters(parameters)
         self._threads = ThreadPoolExecutor(_AT_ONCE, "passwords")
         self._waiting = 0
         # For logins that do not exist: it takes as long to find out that this is not it.

@@ -45,13 +45,15 @@ class Sitting:
 
 
 class People:
-    def __init__(self, engine: Engine, ward: Ward, clock: Clock) -> None:
+    def __init__(
+        self, engine: Engine, ward: Ward, clock: Clock, passwords: Passwords | None = None
+    ) -> None:
         self._engine = engine
         self._ward = ward
         self._clock = clock
         self.accounts = Accounts(engine, ward, clock)
         self.failures = Failures(engine, clock)
-        self.passwords = Passwords()
+        self.passwords = passwords or Passwords()
         self._known: dict[str, tuple[float, bool]] = {}
         self._swept = clock.now()
 
