@@ -398,6 +398,7 @@ def test_the_board_is_for_everyone(network: RunningNetwork, person: Opened) -> N
     network.partner("core").acknowledges(in_hand)
     board(page)
     for_everyone(page, "board")
+    page.evaluate("scrollTo(0, 0)")
     pictured(page, "board")
     page.set_viewport_size({"width": WALL["width"], "height": WALL["height"]})
     pictured(page, "board_on_the_wall")

@@ -43,7 +43,7 @@ class Board:
         self._clock = clock
         self._position = after
         self._still = still
-        self._counts: Counts | None = None
+        self._counts: dict[str, int] | None = None
         self._fresh = True
         self._over = False
         self._told_at = clock.ticks()
@@ -65,15 +65,22 @@ class Board:
             return Page([*events, event("again", head, {})], last=True)
         events += [event("call", call.change, self._told(call)) for call in changed]
         self._position = head
-        counts = Counts.of(self._picture.standing(), self._clock.now())
+        counts = self._counted()
         if counts != self._counts:
             self._counts = counts
-            events.append(event("counts", head, asdict(counts)))
+            events.append(event("counts", head, counts))
         if not events and self._clock.ticks() - self._told_at > _SILENT:
             events = [event("beat", head, {})]
         if events:
             self._told_at = self._clock.ticks()
         return Page(events, last=True)
+
+    def _counted(self) -> dict[str, int]:
+        """``of``: how many fit the filters."""
+        standing = self._picture.standing()
+        filters = self._filters
+        of = sum(map(filters.fit, standing)) if filters.any else len(standing)
+        return {**asdict(Counts.of(standing, self._clock.now())), "of": of}
 
     def _told(self, call: BurningGiven) -> dict[str, object]:
         now = self._clock.now()

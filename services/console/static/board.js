@@ -415,7 +415,9 @@ function isFresh(yes) {
 }
 
 function counted(counts) {
-  for (const [name, number] of Object.entries(counts)) {
+  const { of, ...numbers } = counts;
+  write($("of"), String(of));
+  for (const [name, number] of Object.entries(numbers)) {
     write(document.querySelector(`[data-count=${name}]`), String(number));
   }
   document.title = document.title.replace(/^(\(\d+\) )?/, counts.raised ? `(${counts.raised}) ` : "");
