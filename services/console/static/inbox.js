@@ -5,36 +5,42 @@ const news = document.getElementById("news");
 const after = Number(news.dataset.after);
 const SILENCE_MS = 5_000;
 let lost = 0;
+let isLost = false;
+let before = [];
 
 const stream = new EventSource(`/inbox/stream?after=${after}`);
 stream.addEventListener("came", (event) => {
   const { head, new: count } = JSON.parse(event.data);
   if (head === after) return;
-  show(count > 1 ? news.dataset.more.replace("{n}", count) : news.dataset.one);
+  isLost = false;
+  show(count > 1 ? news.dataset.more.replace("{n}", count) : news.dataset.one, news.dataset.show);
 });
 stream.addEventListener("open", () => {
   clearTimeout(lost);
-  if (news.firstElementChild?.dataset.lost) news.replaceChildren();
+  if (isLost) news.replaceChildren(...before);
+  isLost = false;
 });
 stream.addEventListener("error", () => {
   // A line that is back in a moment is nobody's trouble.
   clearTimeout(lost);
   lost = setTimeout(() => {
-    if (!news.childElementCount) show(news.dataset.lost, true);
+    if (isLost) return;
+    before = [...news.childNodes];
+    isLost = true;
+    show(news.dataset.lost);
   }, SILENCE_MS);
 });
 addEventListener("pagehide", () => stream.close());
 
-function show(words, isLost = false) {
+function show(words, link = null) {
   const told = document.createElement("p");
   told.className = "notice";
-  if (isLost) told.dataset.lost = "yes";
   told.append(words);
-  if (!isLost) {
-    const link = document.createElement("a");
-    link.href = "/inbox";
-    link.textContent = news.dataset.show;
-    told.append(" ", link);
+  if (link !== null) {
+    const anchor = document.createElement("a");
+    anchor.href = "/inbox";
+    anchor.textContent = link;
+    told.append(" ", anchor);
   }
   news.replaceChildren(told);
 }

@@ -4,6 +4,7 @@
 const form = document.getElementById("refer");
 const LOCATE_MS = 600;
 const SAVE_MS = 1_000;
+const AGAIN_MS = 10_000;
 const MOST_KEPT_ALIVE = 60_000; // bytes that a browser sends for a page that is closing (Fetch: 64 KiB)
 
 function post(path, fields, more = {}) {
@@ -118,6 +119,7 @@ async function write(more) {
   } catch {
     dirty = true;
     tell(kept.dataset.failed);
+    later("draft", save, AGAIN_MS);
   }
 }
 
