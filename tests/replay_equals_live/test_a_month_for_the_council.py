@@ -129,6 +129,12 @@ def test_it_tells_how_long_people_waited_for_an_answer_and_between_desks() -> No
     month = november(town)
     assert month.first_answer == {"emergency": Took(4, 0, 0, 3.5, 12.0)}
     assert month.between_desks == {"emergency": Took(4, 0, 0, 6.5, 12.0)}
+    # That it was handed on later does not count again.
+    case.offered_to("hub-komagome")
+    town.clock.move(MINUTE)
+    case.accepted_by("hub-komagome")
+    assert november(town).between_desks == month.between_desks
+    assert november(town).first_answer == month.first_answer
 
 
 def test_a_case_that_nobody_was_asked_to_take_did_not_wait_between_desks() -> None:
