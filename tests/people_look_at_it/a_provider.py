@@ -68,7 +68,7 @@ def running_provider(folder: Path) -> Iterator[OpenIdProvider]:
     client = {
         "client_id": CLIENT,
         "client_secret": SECRET,
-        "redirect_uris": [f"{HOME}/login/back"],
+        "redirect_uris": [f"{HOME}/login/provider/back"],
         "post_logout_redirect_uris": [f"{HOME}/signed-out"],
     }
     told = {"port": port, "client": client, "jwks": {"keys": [key.as_dict(private=True)]}}

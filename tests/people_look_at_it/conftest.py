@@ -69,7 +69,9 @@ class SignedIn:
         self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=15, **options)
         fields = {"login": login, "password": password, "next": "/account"}
         entered = self.post("/login", fields, page="/login")
-        assert entered.url.path == "/account", f"{login} was not let in: {entered.status_code}"
+        if entered.url.path != "/account":
+            self.http.close()
+            raise AssertionError(f"{login} was not let in: {entered.status_code}")
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return self.http.get(path, **options)

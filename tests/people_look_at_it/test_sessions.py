@@ -258,6 +258,18 @@ def test_who_left_is_out_at_the_next_request_and_streams_know_within_a_second(
     play(story)
 
 
+def test_who_leaves_in_the_moment_of_signing_in_is_not_in(door: FrontDoor) -> None:
+    async def story() -> None:
+        account = door.account(LOGIN)
+        door.people.accounts.leave(account)
+        assert await door.people.begin(account, "A" * 43) is None
+        browser = door.browser()
+        browser.http.cookies.set(door.cookie, "A" * 43)
+        assert not await browser.is_in()
+
+    asyncio.run(story())
+
+
 def test_looking_again_and_again_whether_somebody_is_still_here_is_cheap(
     play: Play, door: FrontDoor
 ) -> None:

@@ -207,7 +207,7 @@ def test_a_code_that_was_used_is_refused_by_the_provider_itself(place: Place) ->
         other = place.door.browser()
         state = parse_qs(urlsplit(await place.there(other)).query)["state"][0]
         issuer = place.provider.issuer
-        injected = await other.get(f"/login/back?code={code}&state={state}&iss={issuer}")
+        injected = await other.get(f"/login/provider/back?code={code}&state={state}&iss={issuer}")
         assert injected.status_code == 400
         assert not await other.is_in()
 
@@ -233,7 +233,7 @@ def test_another_providers_answer_is_not_taken_for_this_ones(place: Place) -> No
         for issuer in ("https://other.example", ""):
             state = parse_qs(urlsplit(await place.there(browser)).query)["state"][0]
             named = f"&iss={issuer}" if issuer else ""
-            refused = await browser.get(f"/login/back?code=c&state={state}{named}")
+            refused = await browser.get(f"/login/provider/back?code=c&state={state}{named}")
             assert refused.status_code == 403
         assert "/token" not in place.between.asked
 
@@ -245,7 +245,7 @@ def test_who_changes_their_mind_at_the_provider_is_told_what_to_do(place: Place)
         browser = place.door.browser()
         state = parse_qs(urlsplit(await place.there(browser)).query)["state"][0]
         said = f"error=access_denied&error_description=%3Cscript%3E&iss={place.provider.issuer}"
-        refused = await browser.get(f"/login/back?state={state}&{said}")
+        refused = await browser.get(f"/login/provider/back?state={state}&{said}")
         assert refused.status_code == 403
         assert "取りやめられました" in refused.text
         assert "<script>" not in refused.text

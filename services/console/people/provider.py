@@ -31,7 +31,7 @@ from runtime.observability import log
 from runtime.settings import Settings, SettingsError
 from services.console.people.people import session_id
 
-PATH_BACK = "/login/back"
+PATH_BACK = "/login/provider/back"
 PATH_OUT = "/signed-out"
 # Signed by a key of the provider's: never ``none``, and never a secret that two know.
 _ALGORITHMS = (
