@@ -196,7 +196,7 @@ class RunningNetwork:
         keys = tomllib.loads((self.home / "keys.toml").read_text("utf-8"))
         return Partner(self.url, agency, keys[agency], timeout)
 
-    def await_ready(self, seconds: float = 30) -> None:
+    def await_ready(self, seconds: float = 60) -> None:
         """A POST would succeed and every service answers."""
 
         deadline = time.monotonic() + seconds
@@ -212,7 +212,7 @@ class RunningNetwork:
     def _is_asked(self, name: str) -> bool:
         return name != "intake" and (self._console or name != CONSOLE)
 
-    def await_posts(self, seconds: float = 30) -> None:
+    def await_posts(self, seconds: float = 60) -> None:
         """A POST would be made durable; who else is there does not matter."""
 
         def durable() -> bool:

@@ -88,6 +88,7 @@ class Console:
             *WardRoom(ward, clock, reception, pages, line, looks).handlers(),
             *Replay(ward, clock, reception, pages, line, looks).handlers(),
             *self._open_pages(),
+            reception.nowhere(),
         ]
 
     def app(self) -> Litestar:

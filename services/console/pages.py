@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from markupsafe import Markup
 
 from runtime.settings import Settings
-from services.console.visit import Visit, local_path, new_key
+from services.console.visit import Visit, new_key
 from wards.model import Ward
 
 _HERE = Path(__file__).parent
@@ -68,7 +68,7 @@ class Pages:
             lang=words.language,
             person=visit.signed_in,
             now=visit.now,
-            here=local_path(visit.request.url.path),
+            here=visit.here,
             t=words.t,
             agency=words.agency,
             district=words.district,

@@ -25,6 +25,7 @@ from runtime.broker import NoAnswer
 from runtime.clock import Clock
 from runtime.observability import log
 from runtime.settings import Settings
+from runtime.streams import EVENT_STREAM
 from services.console.looks import LooksNotRecorded
 from services.console.metrics import Metrics
 from services.console.pages import Pages
@@ -103,6 +104,14 @@ class Reception:
 
         return handler
 
+    def nowhere(self) -> HTTPRouteHandler:
+        """Where there is no page, said to whoever is signed in with their menu around it."""
+
+        async def act(visit: Visit) -> Response[bytes]:
+            return self.refused(visit, HTTPStatus.NOT_FOUND, "not_found")
+
+        return self.open_page("/{rest:path}", "nowhere", act)
+
     # -- who and whether -------------------------------------------------------------------------
 
     async def _let(
@@ -160,10 +169,10 @@ class Reception:
         )
 
     def _to_login(self, visit: Visit, *, deed: bool) -> Response[bytes]:
+        if EVENT_STREAM in visit.request.headers.get("accept", ""):
+            return Response(b"", status_code=204)  # which ends it: a browser does not come back
         # After a deed one comes back to the start: what was posted is not kept for whoever signs in.
-        url = visit.request.url
-        query = f"?{url.query}" if url.query else ""
-        back = "/" if deed else url.path + query
+        back = "/" if deed else visit.here
         return visit.goes_to(f"/login?next={quote(back, safe='/')}")
 
     async def _ours(self, visit: Visit) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from litestar import Request, Response
 
@@ -97,6 +97,15 @@ class Visit:
         if self.signed_in is None:
             raise RuntimeError("nobody is signed in here")
         return self.signed_in
+
+    @property
+    def here(self) -> str:
+        """The page that one is on. A form that is shown again after it was sent has the address of a
+        deed, which cannot be gone to: then the page that it was sent from."""
+        posted = self.request.method == "POST"
+        at = self.request.headers.get("referer", "") if posted else str(self.request.url)
+        url = urlsplit(at)
+        return local_path(f"{url.path}?{url.query}" if url.query else url.path)
 
     @property
     def query(self) -> Mapping[str, str]:

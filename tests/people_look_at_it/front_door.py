@@ -95,6 +95,7 @@ class FrontDoor:
                 at.page("/who", "who", EVERYBODY, who),
                 at.page("/core-only", "core", {Role.CORE}, who),
                 at.deed("/deed", "deed", EVERYBODY, who),
+                at.nowhere(),
             ],
             openapi_config=None,
             logging_config=None,

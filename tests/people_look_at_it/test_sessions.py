@@ -458,3 +458,40 @@ def test_the_language_is_kept_and_leads_back(door: FrontDoor) -> None:
         assert '<html lang="ja"' in (await browser.get("/login")).text
 
     asyncio.run(story())
+
+
+def test_a_form_shown_again_leads_back_to_the_page_that_it_was_sent_from(door: FrontDoor) -> None:
+    """Not to the address of the deed, which nobody can go to."""
+
+    async def story() -> None:
+        browser = door.browser()
+        wrong = {"login": LOGIN, "password": "no-such-words-at-all", "next": "/"}
+        sent_from = "http://console.test/login?next=/account"
+        shown = await browser.post("/login", wrong, referer=sent_from)
+        assert 'name="back" value="/login?next=/account"' in shown.text
+        elsewhere = await browser.post(
+            "/login", wrong, referer="https://evil.example//evil.example/"
+        )
+        assert 'name="back" value="/"' in elsewhere.text
+
+    asyncio.run(story())
+
+
+def test_where_there_is_no_page_the_menu_is_still_there(play: Play, door: FrontDoor) -> None:
+    async def story(browser: Browser) -> None:
+        lost = await browser.get("/no/such/page")
+        assert lost.status_code == 404
+        assert "サインアウト" in lost.text
+
+    play(story)
+
+
+def test_a_stream_of_somebody_who_is_signed_out_ends_for_good(door: FrontDoor) -> None:
+    """A browser opens a stream that ended again and again, unless it is answered 204."""
+
+    async def story() -> None:
+        stranger = door.browser()
+        assert (await stranger.get("/who", accept="text/event-stream")).status_code == 204
+        assert (await stranger.get("/who")).status_code == 303
+
+    asyncio.run(story())
