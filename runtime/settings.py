@@ -41,9 +41,10 @@ class Settings:
 
     ``public_url``: the address by which partners reach the network, ``https://…``; empty means
     ``host:port``. ``trusted_proxies``: addresses or networks, separated by commas, whose header
-    ``Client-Cert`` is believed. ``tls_certificate`` and ``tls_key``: PEM files, for TLS without a proxy;
-    ``tls_client_ca``: who has signed the clients' certificates. ``webhook_ca``: a PEM file with whom to
-    trust, besides whom the system trusts, when events are posted to agencies.
+    ``Client-Cert`` (intake) or ``X-Forwarded-For`` (console) is believed. ``tls_certificate`` and
+    ``tls_key``: PEM files, for TLS without a proxy; ``tls_client_ca``: who has signed the clients'
+    certificates. ``webhook_ca``: a PEM file with whom to trust, besides whom the system trusts, when
+    events are posted to agencies.
 
     ``attachments``: where files are kept: ``folder`` (under ``home``) or ``nats`` (JetStream's object
     store). ``clamd``: the virus scanner, ``host:port`` or the path of a Unix socket; empty means none.

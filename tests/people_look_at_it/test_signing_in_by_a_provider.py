@@ -268,6 +268,8 @@ def unsigned(claims: dict[str, Any]) -> str:
         ("no nonce", {"nonce": None}),
         ("audience", {"aud": "another-client"}),
         ("audiences and no party", {"aud": [CLIENT, "another-client"]}),
+        ("audience, in our name", {"aud": "another-client", "azp": CLIENT}),
+        ("another audience beside us", {"aud": [CLIENT, "another-client"], "azp": CLIENT}),
         ("party", {"azp": "another-client"}),
         ("issuer", {"iss": "https://other.example"}),
         ("expired", {"exp": 1_000_000_000}),

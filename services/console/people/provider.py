@@ -225,6 +225,9 @@ class Provider:
             claims.validate(now=int(self._clock.now().timestamp()), leeway=_LEEWAY)
         except (JoseError, ValueError, TypeError, AttributeError) as error:
             raise NotBelieved(Why.FORGED, f"claims: {type(error).__name__}") from None
+        # Nobody else is trusted with what is meant for us (OpenID Connect Core, 3.1.3.7, step 3).
+        if read.claims["aud"] not in (self._client, [self._client]):
+            raise NotBelieved(Why.FORGED, "claims: aud")
         subject = read.claims["sub"]
         if not isinstance(subject, str) or not 0 < len(subject) <= 255:
             raise NotBelieved(Why.FORGED, "sub")
