@@ -16,7 +16,15 @@ from schemas.codes import EscalationState, Stage, Urgency
 from schemas.partner import BurningGiven
 from services.console.board.picture import Picture
 from services.console.board.rows import May, left, may, row, said
-from services.console.board.sight import ROWS, Counts, Filters, burning_first, place, sheet
+from services.console.board.sight import (
+    ROWS,
+    Counts,
+    Filters,
+    burning_first,
+    in_place,
+    placed,
+    sheet,
+)
 from services.console.person import Role
 from services.console.words import Words
 from tests.builders import BUNKYO, FRIDAY_AFTERNOON, an_id
@@ -79,7 +87,7 @@ class Service:
 
 
 def seen(picture: Picture) -> dict[UUID, int]:
-    return {call.id: call.change for call in picture.standing()}
+    return {each.call.id: each.call.change for each in picture.standing()}
 
 
 def there(service: Service) -> dict[UUID, int]:
@@ -180,16 +188,16 @@ def test_overdue_ones_come_first_then_emergencies_then_what_is_due_soonest() -> 
     ]
     mixed = list(right)
     random.Random(3).shuffle(mixed)
-    assert [c.id for c in burning_first(mixed, NOW)] == [c.id for c in right]
-    assert place(right[0], NOW) < place(right[1], NOW)
+    assert [c.id for c in burning_first(in_place(map(placed, mixed)), NOW)] == [c.id for c in right]
 
 
 def test_pages_are_whole_and_a_page_that_is_not_there_is_the_last() -> None:
     calls = [a_call(str(n), n, due_at=minutes(n)) for n in range(ROWS * 2 + 1)]
-    pages = [sheet(calls, Filters(), str(n), NOW) for n in (1, 2, 3)]
+    standing = in_place(map(placed, calls))
+    pages = [sheet(standing, Filters(), str(n), NOW) for n in (1, 2, 3)]
     assert [c.id for page in pages for c in page.calls] == [c.id for c in calls]
     for wrong in ("9", "0", "-1", "x", "", "٣", "9" * 50):
-        assert sheet(calls, Filters(), wrong, NOW).here in (1, 3)
+        assert sheet(standing, Filters(), wrong, NOW).here in (1, 3)
     assert sheet([], Filters(), "1", NOW).count == 1
 
 
@@ -199,7 +207,9 @@ def test_counts_say_how_many_wait_are_overdue_and_are_emergencies() -> None:
         a_call("b", state=EscalationState.ACKNOWLEDGED),
         a_call("c", urgency=Urgency.EMERGENCY),
     ]
-    assert Counts.of(calls, NOW) == Counts(raised=2, acknowledged=1, overdue=1, emergencies=1)
+    assert Counts.of(map(placed, calls), NOW) == Counts(
+        raised=2, acknowledged=1, overdue=1, emergencies=1
+    )
 
 
 # -- in words --------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from uuid import UUID
 from markupsafe import Markup
 
 from schemas.partner import BurningGiven
-from services.console.board.rows import row
+from services.console.board.rows import row, said
 from services.console.pages import Pages
 from services.console.visit import Visit
 
@@ -23,6 +23,7 @@ class Drawing:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
         self._kept: dict[Key, tuple[datetime, Markup]] = {}
+        self._said: dict[Key, tuple[datetime, str]] = {}
 
     def rows(self, visit: Visit, calls: Sequence[BurningGiven], now: datetime) -> list[Markup]:
         role = visit.person.role
@@ -36,6 +37,16 @@ class Drawing:
                 html = self._pages.html(visit, "board/rows.html", rows=[drawn])
                 self._kept[key] = (now, Markup(html))  # noqa: S704  # the template escapes
         return [self._kept[key][1] for key in keys]
+
+    def said(self, visit: Visit, call: BurningGiven, now: datetime) -> str:
+        """The call in one sentence."""
+        key = self._key(visit, call)
+        kept = self._said.get(key)
+        if kept is None or abs(now - kept[0]) >= _KEPT_FOR:
+            if len(self._said) > _MOST_KEPT:
+                self._said.clear()
+            kept = self._said[key] = (now, said(call, visit.words, now))
+        return kept[1]
 
     def _key(self, visit: Visit, call: BurningGiven) -> Key:
         return (call.id, call.change, visit.words.language, visit.person.agency)

@@ -10,8 +10,7 @@ from schemas.codes import EscalationState
 from schemas.partner import BurningGiven
 from services.console.board.drawing import Drawing
 from services.console.board.picture import Picture
-from services.console.board.rows import said
-from services.console.board.sight import Counts, Filters
+from services.console.board.sight import Filters
 from services.console.visit import Visit
 
 _SILENT = 3.0  # seconds
@@ -77,10 +76,9 @@ class Board:
 
     def _counted(self) -> dict[str, int]:
         """``of``: how many fit the filters."""
-        standing = self._picture.standing()
-        filters = self._filters
-        of = sum(map(filters.fit, standing)) if filters.any else len(standing)
-        return {**asdict(Counts.of(standing, self._clock.now())), "of": of}
+        filters, standing = self._filters, self._picture.standing()
+        of = sum(filters.fit(each.call) for each in standing) if filters.any else len(standing)
+        return {**asdict(self._picture.counts(self._clock.now())), "of": of}
 
     def _told(self, call: BurningGiven) -> dict[str, object]:
         now = self._clock.now()
@@ -92,7 +90,7 @@ class Board:
             "state": call.state,
             "urgency": call.urgency,
             "fits": call.state is not EscalationState.RESOLVED and self._filters.fit(call),
-            "said": said(call, words, now),
+            "said": self._drawing.said(self._visit, call, now),
             # Without names of agencies and districts: others may look at the desktop.
             "brief": f"{words.code(call.urgency)} {call.code}",
             "by": words.agency(call.acknowledged_by) if call.acknowledged_by else "",

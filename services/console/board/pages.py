@@ -17,7 +17,7 @@ from services.console.board.call import CallPage
 from services.console.board.drawing import Drawing
 from services.console.board.following import Board as Following
 from services.console.board.picture import Picture, Pictures
-from services.console.board.sight import STANDING, UNDECIDED, Counts, Filters, sheet
+from services.console.board.sight import STANDING, UNDECIDED, Filters, sheet
 from services.console.line import Line
 from services.console.looks import Looks
 from services.console.pages import HEADERS, Pages
@@ -52,7 +52,7 @@ class Board:
         self._streams = streams
         self._people = people
         self._pictures = Pictures()
-        self._drawing = Drawing(pages)
+        self.drawing = Drawing(pages)
         self._call = CallPage(ward, reception, pages, line, looks)
         self._answering = Answering(ward, pages, line, self._call, self._row)
 
@@ -77,8 +77,7 @@ class Board:
             return self._reception.refused(visit, HTTPStatus.FORBIDDEN, "role")
         filters, understood = Filters.read(visit.query, self._ward)
         now = self._clock.now()
-        standing = picture.standing()
-        shown = sheet(standing, filters, visit.query.get("page", "1"), now)
+        shown = sheet(picture.standing(), filters, visit.query.get("page", "1"), now)
         page = str(shown.here) if shown.here > 1 else ""
         query = filters.query()
         again = filters.query(page=page)
@@ -88,12 +87,12 @@ class Board:
             at=now,
             now_ms=int(now.timestamp() * 1000),
             fresh=fresh,
-            counts=Counts.of(standing, now),
+            counts=picture.counts(now),
             filters=asdict(filters) | {"any": filters.any},
             understood=understood,
             choices=self._choices(visit),
             sheet=shown,
-            rows=Markup("").join(self._drawing.rows(visit, shown.calls, now)),
+            rows=Markup("").join(self.drawing.rows(visit, shown.calls, now)),
             head=picture.head,
             again=f"/board?{again}" if again else "/board",
             page_link=f"/board?{query}&page=" if query else "/board?page=",
@@ -116,7 +115,7 @@ class Board:
         after = _number(visit.request.headers.get("last-event-id") or visit.query.get("after", ""))
         filters, _ = Filters.read(visit.query, self._ward)
         following = Following(
-            self._pictures.of(person.agency), filters, visit, self._drawing, self._clock, after,
+            self._pictures.of(person.agency), filters, visit, self.drawing, self._clock, after,
             lambda: self._people.still(person),
         )  # fmt: skip
         try:
@@ -135,7 +134,7 @@ class Board:
         found = picture.find(escalation)
         if found is None:
             return 0, ""
-        [html] = self._drawing.rows(visit, [found], self._clock.now())
+        [html] = self.drawing.rows(visit, [found], self._clock.now())
         return found.change, html
 
     def _choices(self, visit: Visit) -> list[tuple[str, str, list[tuple[str, str]]]]:

@@ -5,6 +5,7 @@ changes are numbered anew.
 
 import asyncio
 from collections import deque
+from datetime import datetime
 from uuid import UUID
 
 from pydantic import ValidationError
@@ -15,6 +16,7 @@ from schemas import queries as q
 from schemas.base import JsonObject
 from schemas.codes import EscalationState
 from schemas.partner import BurningGiven
+from services.console.board.sight import Counts, Placed, in_place, placed
 
 _PAGE = 500
 REMEMBERED = 4_000
@@ -28,7 +30,9 @@ class Picture:
         self.agency = agency
         self.head: int | None = None
         self._remembered = remembered
-        self._calls: dict[UUID, BurningGiven] = {}
+        self._calls: dict[UUID, Placed] = {}
+        self._standing: list[Placed] | None = None
+        self._counted: tuple[int, Counts] | None = None
         self._changes: deque[tuple[int, UUID]] = deque()
         self._floor = 0  # what changed up to here is not remembered one by one
         self._beginning = asyncio.Lock()
@@ -53,13 +57,26 @@ class Picture:
             if following is None:
                 return
 
-    def standing(self) -> list[BurningGiven]:
-        """The calls that are not resolved, in no order."""
-        return [c for c in self._calls.values() if c.state is not EscalationState.RESOLVED]
+    def standing(self) -> list[Placed]:
+        """The calls that are not resolved, in place; nobody changes the list."""
+        if self._standing is None:
+            resolved = EscalationState.RESOLVED
+            calls = self._calls.values()
+            self._standing = in_place(each for each in calls if each.call.state is not resolved)
+        return self._standing
+
+    def counts(self, now: datetime) -> Counts:
+        """Of those that stand, right to the second."""
+        standing = self.standing()
+        second = int(now.timestamp())
+        if self._counted is None or self._counted[0] != second:
+            self._counted = (second, Counts.of(standing, now))
+        return self._counted[1]
 
     def find(self, escalation: UUID) -> BurningGiven | None:
         """One call; a resolved one for as long as its last change is remembered."""
-        return self._calls.get(escalation)
+        found = self._calls.get(escalation)
+        return found.call if found is not None else None
 
     def since(self, change: int) -> list[BurningGiven] | None:
         """What changed after that change, resolved or not, oldest change first; None where that is
@@ -70,7 +87,7 @@ class Picture:
         for number, escalation in reversed(self._changes):
             if number <= change:
                 break
-            call = self._calls.get(escalation)
+            call = self.find(escalation)
             if call is not None and call.change == number:
                 changed.append(call)
         changed.reverse()
@@ -80,7 +97,7 @@ class Picture:
         async with self._beginning:
             if self.head is not None:
                 return
-            calls: dict[UUID, BurningGiven] = {}
+            calls: dict[UUID, Placed] = {}
             head: int | None = None
             before: int | None = None
             while True:
@@ -91,33 +108,39 @@ class Picture:
                 for item in body["items"]:
                     call = _read(item) if item["change"] <= head else None
                     if call is not None:
-                        calls.setdefault(call.id, call)
+                        calls.setdefault(call.id, placed(call))
                 if "next" not in body:
                     break
                 before = int(body["next"])
             self._calls = calls
+            self._changed()
             self._changes.clear()
             self._floor = self.head = head
             self._begun += 1
 
     def _take(self, items: list[JsonObject]) -> None:
         for item in items:
-            known = self._calls.get(UUID(item["id"]))
+            known = self.find(UUID(item["id"]))
             if known is not None and known.change >= item["change"]:
                 continue  # several ask at once, and are told the same
             call = _read(item)
             if call is not None:
-                self._calls[call.id] = call
+                self._calls[call.id] = placed(call)
                 self._changes.append((call.change, call.id))
+                self._changed()
         while len(self._changes) > self._remembered:
             self._floor, escalation = self._changes.popleft()
-            gone = self._calls.get(escalation)
+            gone = self.find(escalation)
             if (
                 gone is not None
                 and gone.change == self._floor
                 and gone.state is EscalationState.RESOLVED
             ):
                 del self._calls[escalation]
+
+    def _changed(self) -> None:
+        self._standing = None
+        self._counted = None
 
     async def _told(self, ask: Ask, **where: int | None) -> JsonObject:
         question = q.ListEscalations(agency=self.agency, limit=_PAGE).model_copy(update=where)
