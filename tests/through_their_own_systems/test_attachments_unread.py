@@ -10,12 +10,10 @@ import pytest
 import uvicorn
 from litestar import Litestar, get
 
+from runtime import sending
 from runtime.connection import Connection
 from runtime.nats_server import free_port
-from schemas.codes import MediaType
-from services.intake.attachments import sending
-from services.intake.attachments.reader import Found
-from services.intake.attachments.sending import Sending
+from runtime.sending import Sending
 from tests.network import eventually
 
 SIZE = 50_000_000
@@ -52,7 +50,7 @@ def test_a_reader_who_takes_nothing_is_cut_off_and_one_who_is_slow_is_not(
 
     @get("/file", sync_to_thread=False)
     def file() -> Sending:
-        return Sending(Found("a.pdf", MediaType.PDF, SIZE, chunks()), over.set)
+        return Sending(chunks(), "application/pdf", SIZE, "attachment", over.set)
 
     with serving(Litestar([file], openapi_config=None)) as port:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as slow:
