@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import services.console
+from schemas import commands as c
 from schemas.codes import Disposition
 from schemas.journal import JournalEntry
 from schemas.outside import cloud_event
@@ -58,29 +59,48 @@ def holders(entries: list[JournalEntry]) -> list[str | None]:
     return found
 
 
+def shows_whoever_is_responsible(entries: list[JournalEntry], now: datetime) -> None:
+    way = story(heard_in(entries), now)
+    bands = way.bands
+    assert bands[0].since == entries[0].occurred_at
+    assert bands[0].begins == 0
+    for one, after in pairwise(bands):
+        assert (one.until, one.ends) == (after.since, after.begins), "a hole, or an overlap"
+        assert one.lane != after.lane
+    assert bands[-1].ends == way.columns - 1
+    assert bands[-1].until == (now if way.open else entries[-1].occurred_at)
+    for column, holder in enumerate(holders(entries)):
+        (over,) = [
+            band
+            for band in bands
+            if band.begins <= column and (column < band.ends or band is bands[-1])
+        ]
+        shown = way.lanes[over.lane] if over.lane is not None else None
+        assert shown == holder
+
+
 @settings(max_examples=60, deadline=None)
 @given(stories)
 def test_at_every_instant_the_band_shows_whoever_the_record_says_is_responsible(
     wishes: list[Wish],
 ) -> None:
     for entries, now in ways(wishes):
-        way = story(heard_in(entries), now)
-        bands = way.bands
-        assert bands[0].since == entries[0].occurred_at
-        assert bands[0].begins == 0
-        for one, after in pairwise(bands):
-            assert (one.until, one.ends) == (after.since, after.begins), "a hole, or an overlap"
-            assert one.lane != after.lane
-        assert bands[-1].ends == way.columns - 1
-        assert bands[-1].until == (now if way.open else entries[-1].occurred_at)
-        for column, holder in enumerate(holders(entries)):
-            (over,) = [
-                band
-                for band in bands
-                if band.begins <= column and (column < band.ends or band is bands[-1])
-            ]
-            shown = way.lanes[over.lane] if over.lane is not None else None
-            assert shown == holder
+        shows_whoever_is_responsible(entries, now)
+
+
+def test_along_ends_new_beginnings_and_calls_that_few_know_of_too() -> None:
+    """What random stories seldom come to."""
+    ended = a_referral(urgency="routine").accepted_by(HUB).closed()
+    again = a_referral(urgency="routine").accepted_by(HUB).closed().reopened().requested_from(LIEN)
+    taken = a_referral(urgency="routine").accepted_by(HUB).escalated_by(ANSHIN, "E03")
+    taken.acknowledged_by(CORE, "E03")
+    late = a_referral(urgency="routine").accepted_by(HUB).closed().escalated_by(ANSHIN, "E03")
+    late.acknowledged_by(CORE, "E03").asks(CORE, c.ReopenReferral(referral=late.id))
+    assert Kind.TAKEN in {mark.kind for mark in told(taken).marks}
+    for case in (ended, again, taken, late, a_referral(urgency="routine").cancelled()):
+        entries = entries_of(case)
+        for length in range(1, len(entries) + 1):
+            shows_whoever_is_responsible(entries[:length], case.town.clock.now())
 
 
 @settings(max_examples=60, deadline=None)

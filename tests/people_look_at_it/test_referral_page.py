@@ -427,6 +427,8 @@ def test_the_list_has_an_agencys_own_cases_by_stage_urgency_and_page(
     assert own(mine) in page.text
     assert own(mine) in hub.get("/referrals?urgency=urgent&stage=offered").text
     assert own(mine) not in hub.get("/referrals?urgency=information").text
+    assert own(mine) not in hub.get("/referrals?mine=yes").text
+    assert own(mine) in person(ANSHIN).get("/referrals?mine=yes&urgency=urgent").text
     assert own(mine) not in person("hub-otsuka").get("/referrals").text
     assert hub.get("/referrals?stage=nonsense&before=%F0%9D%9F%8F&urgency=").status_code == 200
     assert NAME not in page.text

@@ -12,7 +12,7 @@ from math import log2
 from services.console.picture.band import Band, Mark, Story, Wait
 
 _LEFT = 40  # before the first column
-_RIGHT = 150  # the clocks that run are told there
+_RIGHT = 200  # the clocks that run are told there
 _STEP = 60  # from one column to the next
 _WIDEST = 96  # what the longest time between two columns adds
 _PER_DOUBLING = 9
