@@ -104,6 +104,7 @@ def test_a_referral_is_typed_in_japanese_left_found_again_posted_and_accepted(
     back.get_by_role("button", name="つなぐ", exact=True).click()
     back.wait_for_url("**/referrals/*")
     number = network.partner(HOME).reads(back.url.rpartition("/")[2]).number
+    expect(back.get_by_role("status").first).to_contain_text(f"つなぎました。番号は {number} です。")
     back.goto("/refer")
     expect(back.get_by_role("region", name="書きかけの下書き")).to_have_count(0)
 
