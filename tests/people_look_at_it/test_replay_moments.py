@@ -41,8 +41,26 @@ def test_a_second_that_is_typed_includes_all_of_it() -> None:
 
 @pytest.mark.parametrize(
     "text",
+    [
+        "令和8年11月20日 16時50分",
+        "R8.11.20 午後4時50分",
+        "２０２６／１１／２０　１６：５０",
+        "2026年11月20日 16:50",
+    ],
+)
+def test_a_moment_is_read_as_people_write_it(text: str) -> None:
+    assert read_mark(text) == datetime(2026, 11, 20, 16, 50, 59, 999_999, tzinfo=JAPAN)
+
+
+def test_a_day_that_is_typed_includes_all_of_it() -> None:
+    day = read_mark("令和8年11月20日")
+    assert day == datetime(2026, 11, 20, 23, 59, 59, 999_999, tzinfo=JAPAN)
+
+
+@pytest.mark.parametrize(
+    "text",
     ["", "きのう", "2026-11-31T00:00", "1999-01-01T00:00", "9999-12-31T23:59:59", "T", "0", " ",
-     "2026-11-20T16:50:03+09:00" + "0" * 40, "<script>", "9001-01-01T00:00:00Z"],
+     "2026-11-20T16:50:03+09:00" + "0" * 40, "<script>", "0001-01-01T00:00:00", "0001-01-01 00:00", "9999-12-31", "9001-01-01T00:00:00Z"],
 )  # fmt: skip
 def test_what_is_no_moment_of_a_ledger_is_none(text: str) -> None:
     assert read_mark(text) is None
@@ -54,7 +72,7 @@ def test_people_read_a_moment_to_its_second_and_what_is_below() -> None:
         exactly(FRIDAY.replace(microsecond=0), Words(WORDS.ward, "en"))
         == "Fri 20 Nov 2026 16:50:03"
     )
-    assert typed(FRIDAY.astimezone(UTC)) == "2026-11-20T16:50:03"
+    assert typed(FRIDAY.astimezone(UTC)) == "2026-11-20 16:50:03"
 
 
 ONE, TWO, THREE = (FRIDAY + timedelta(minutes=n) for n in range(3))

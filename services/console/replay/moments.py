@@ -7,13 +7,13 @@ is about."""
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from schemas.outside import JAPAN
+from services.console.refer.typed import Unread, folded, read_date, read_time
 from services.console.words import Words
 
 _INSTANT = timedelta(microseconds=1)
-_SECOND = timedelta(seconds=1)
 _LONGEST = 40  # characters
 _EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
@@ -26,26 +26,49 @@ def mark(moment: datetime) -> str:
 
 
 def read_mark(text: str) -> datetime | None:
-    """What ``mark`` wrote, or what somebody typed: a day and a time in Japan; to the second, or to the
-    minute, it means the last instant of it. None where it is no moment that a ledger could have."""
-    text = text.strip().replace(" ", "+" if "T" in text else "T", 1)
+    """What ``mark`` wrote, or what somebody typed: a day, or a day and a time, in Japan and in any of the
+    styles that people use. A day, a minute, a second means the last instant of it. None where it is no
+    moment that a ledger could have."""
     if len(text) > _LONGEST:
         return None
+    text = folded(text)
+    moment = _exact(text) or _to_the_second(text) or _as_people_say(text)
+    return moment if moment is not None and _EARLIEST <= moment <= _LATEST else None
+
+
+def _exact(text: str) -> datetime | None:
     try:
-        moment = datetime.fromisoformat(text)
+        # In an address a plus may have become a blank.
+        moment = datetime.fromisoformat(text.replace(" ", "+", 1) if "T" in text else text)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=JAPAN)
-        if not moment.microsecond:
-            is_minute = text.count(":") < 2
-            moment += (timedelta(minutes=1) if is_minute else _SECOND) - _INSTANT
-    return moment if _EARLIEST <= moment <= _LATEST else None
+    return moment if moment.tzinfo is not None else None
+
+
+def _to_the_second(text: str) -> datetime | None:
+    try:
+        second = datetime.strptime(text.replace("T", " "), "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007
+    except ValueError:
+        return None
+    return second.replace(tzinfo=JAPAN, microsecond=999_999)
+
+
+def _as_people_say(text: str) -> datetime | None:
+    day_said, _, time_said = text.replace("T", " ").partition(" ")
+    day = read_date(day_said)
+    if isinstance(day, Unread):
+        return None
+    if not time_said.strip():
+        return datetime.combine(day, time.max, JAPAN)
+    at = read_time(time_said)
+    if isinstance(at, Unread):
+        return None
+    return datetime.combine(day, at.replace(second=59, microsecond=999_999), JAPAN)
 
 
 def typed(moment: datetime) -> str:
-    """For a field of a date and a time, in Japan, to the second."""
-    return moment.astimezone(JAPAN).replace(tzinfo=None, microsecond=0).isoformat()
+    """For a field in which one types, in Japan, to the second: ``2026-11-20 16:50:03``."""
+    return moment.astimezone(JAPAN).replace(tzinfo=None, microsecond=0).isoformat(" ")
 
 
 def exactly(moment: datetime, words: Words) -> str:

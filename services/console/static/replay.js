@@ -118,7 +118,7 @@ function say(words) {
 
 function inJapan(at) {
   const nine = new Date(Date.parse(at.replace(/(\.\d{3})\d*/, "$1")) + 9 * 3_600_000);
-  return nine.toISOString().slice(0, 19);
+  return nine.toISOString().slice(0, 19).replace("T", " ");
 }
 
 // A verification that runs: how far it is, every second; said when it is over.
