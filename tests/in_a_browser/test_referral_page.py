@@ -92,6 +92,26 @@ def test_what_was_opened_is_masked_again_when_its_time_is_over(
     expect(page.get_by_text(NAME)).to_have_count(0)
 
 
+def test_what_was_opened_leaves_the_screen_by_itself_and_what_is_half_written_stays(
+    person: Opened, case: Answer
+) -> None:
+    page = person(HUB)
+    page.clock.install()
+    page.goto(f"/referrals/{case.id}")
+    act(page, "個人情報を開く")
+    page.get_by_role("button", name="開く", exact=True).click()
+    expect(page.get_by_text(NAME)).to_be_visible()
+    act(page, "記録を加える")
+    page.get_by_label(re.compile("^記録")).fill("書きかけ")
+    page.clock.fast_forward("14:00")
+    expect(page.get_by_text(NAME)).to_be_visible()
+    page.clock.fast_forward("01:30")
+    expect(page.get_by_text("時間が過ぎたので閉じました")).to_be_visible()
+    expect(page.get_by_text(NAME)).to_have_count(0)
+    expect(page.get_by_text("明日また訪ねる")).to_have_count(0)
+    expect(page.get_by_label(re.compile("^記録"))).to_have_value("書きかけ")
+
+
 def test_a_case_is_offered_and_the_offer_taken_back_by_keyboard_alone(
     person: Opened, network: RunningNetwork
 ) -> None:
