@@ -99,6 +99,8 @@ def test_a_desk_sees_the_calls_to_it_and_an_agency_without_a_desk_sees_none(
     assert row_of(page, to_hospital)
     assert not row_of(page, to_core)
     assert person("sample-hospital").get(f"/board/{to_core}").status_code == 404
+    assert 'href="/board"' in page
+    assert 'href="/board"' not in person("hub-komagome").get("/account").text
     assert person("hub-komagome").get("/board").status_code == 403
     assert person("hub-komagome").get("/board/stream").status_code == 403
 
@@ -317,6 +319,7 @@ class Reader:
 
     def __init__(self, response: httpx.Response) -> None:
         self.lines = response.iter_lines()
+        self.calls: list[tuple[str, int]] = []
 
     def until(self, name: str, call: str = "") -> dict[str, Any]:
         fields: dict[str, str] = {}
@@ -328,6 +331,8 @@ class Reader:
                 data: dict[str, Any] = json.loads(fields["data"])
                 found = fields["event"] == name and call in ("", data.get("id"))
                 data["_id"] = int(fields["id"])
+                if fields["event"] == "call":
+                    self.calls.append((data["id"], data["change"]))
                 fields = {}
                 if found:
                     return data
@@ -358,6 +363,7 @@ def test_what_happens_after_the_page_was_read_comes_by_itself(
         assert not reader.until("call", other)["fits"]
         does(core, escalation, "acknowledge")
         assert reader.until("call", escalation)["state"] == "acknowledged"
+        assert len(reader.calls) == len(set(reader.calls)), "a change is told once"
     # Whoever was away goes on after what it knew.
     last = {"Last-Event-ID": str(told["_id"])}
     with core.http.stream("GET", "/board/stream?after=0", headers=last) as response:
