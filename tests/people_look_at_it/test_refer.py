@@ -8,7 +8,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.network import RunningNetwork
+from tests.network import RunningNetwork, eventually
 from tests.people_look_at_it.conftest import Person, SignedIn
 
 ADDRESS = "本郷1丁目2番3号"
@@ -143,6 +143,26 @@ def test_a_form_that_was_sent_and_changed_asks_before_it_becomes_a_second_referr
     assert "書き直した。" in page.text
     once_more = staff.http.post("/refer", data={**fields, **sheet(page), "summary": "書き直した。"})
     assert once_more.url.path.startswith("/referrals/")
+
+
+def test_what_is_not_decided_yet_is_said_to_be_on_its_way_and_is_found_when_it_is(
+    network: RunningNetwork, person: Person
+) -> None:
+    staff = person("sample-home", login="patient")
+    fields = {**sheet(staff.get("/refer")), **typed(), "act": "send"}
+    with network.frozen("referral"):
+        waiting = staff.http.post("/refer", data=fields)
+        assert waiting.url.path.startswith("/refer/sent/")
+        assert "番号を待っています" in waiting.text
+        # Whoever sends it once more sends the same one.
+        assert staff.http.post("/refer", data=fields).url == waiting.url
+    eventually(
+        lambda: staff.get(str(waiting.url)).url.path.startswith("/referrals/"), 20, "a number"
+    )
+    assert staff.get(f"/refer?draft={fields['draft']}").status_code == 404
+    forged = staff.get("/refer/sent/x")
+    assert forged.status_code == 422
+    assert "つなげませんでした" in forged.text
 
 
 def test_an_individual_number_is_refused_and_never_shown_or_kept(

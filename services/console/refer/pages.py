@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import quote
 from uuid import UUID, uuid4
 
 from litestar import Response
@@ -240,22 +241,28 @@ class Refer:
     async def _sent(self, visit: Visit) -> Response[bytes]:
         """What became of a post that was durable before it was decided."""
         request = visit.path("posted")
-        said = await self._line.call(visit.person, "read_request", ref=request)
         draft_id = _uuid(visit.query.get("draft", ""))
         draft = await self._drafts.find(visit.person.id, draft_id)
-        if said.done and not said.pending:
-            key = _key_of(draft.content.fields) if draft is not None else new_key()
-            return await self._arrived(visit, said, draft_id, key)
-        if not said.done and draft is not None:
-            sheet = Sheet(draft=draft.id, version=draft.content.version)
-            return await self._no(visit, draft.content.fields, sheet, said)
-        problem = told(said.body)[0] if not said.done else None
+        problem = None
+        try:
+            said = await self._line.call(visit.person, "read_request", ref=request)
+        except NoAnswer:
+            pass  # as long as nobody says what became of it, it is on its way
+        else:
+            if said.done and not said.pending:
+                key = _key_of(draft.content.fields) if draft is not None else new_key()
+                return await self._arrived(visit, said, draft_id, key)
+            if HTTPStatus.BAD_REQUEST <= said.status < 500 and said.code != "rate_limited":
+                if draft is not None:
+                    sheet = Sheet(draft=draft.id, version=draft.content.version)
+                    return await self._no(visit, draft.content.fields, sheet, said)
+                problem = told(said.body)[0]
         return self._pages.render(
             visit,
             "refer/sent.html",
-            200 if problem is None else said.status,
+            200 if problem is None else HTTPStatus.UNPROCESSABLE_ENTITY,
             problem=problem,
-            again=f"/refer/sent/{request}?draft={draft_id}",
+            again=f"/refer/sent/{quote(request, safe='')}?draft={draft_id}",
         )
 
     # -- drafts ----------------------------------------------------------------------------------
