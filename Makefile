@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := $(READY)
 .PHONY: help demo up test browser screenshots torture simulate bench bench-clocks bench-delivery bench-fairness \
-    bench-streams bench-catch-up bench-outside schemas lock
+    bench-streams bench-catch-up bench-outside bench-board schemas lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,10 @@ bench-catch-up: $(READY) ## measure how an agency that was away gets 100,000 eve
 
 bench-outside: $(READY) ## measure the door by wrk, where that is installed
 	$(BIN)/python -m benchmarks.outside
+
+bench-board: $(READY) ## measure the board: 5,000 calls drawn, and 50 open boards
+	$(BIN)/python -m benchmarks.board
+	$(BIN)/python -m benchmarks.board_live
 
 schemas: $(READY) ## write schemas/published/ anew from the types
 	$(BIN)/python -m services.publish
