@@ -60,7 +60,8 @@ def test_a_day_that_is_typed_includes_all_of_it() -> None:
 @pytest.mark.parametrize(
     "text",
     ["", "きのう", "2026-11-31T00:00", "1999-01-01T00:00", "9999-12-31T23:59:59", "T", "0", " ",
-     "2026-11-20T16:50:03+09:00" + "0" * 40, "<script>", "0001-01-01T00:00:00", "0001-01-01 00:00", "9999-12-31", "9001-01-01T00:00:00Z"],
+     "2026-11-20T16:50:03+09:00" + "0" * 40, "<script>", "0001-01-01T00:00:00", "0001-01-01 00:00", "9999-12-31",
+     "9001-01-01T00:00:00Z"],
 )  # fmt: skip
 def test_what_is_no_moment_of_a_ledger_is_none(text: str) -> None:
     assert read_mark(text) is None

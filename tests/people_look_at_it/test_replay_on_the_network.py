@@ -92,6 +92,20 @@ def test_one_goes_to_the_moment_before_a_call(auditor: SignedIn, case: Answer) -
 
 
 @pytest.mark.usefixtures("settled")
+def test_what_had_happened_and_not_reached_the_ledger_was_not_known(
+    auditor: SignedIn, case: Answer
+) -> None:
+    path = f"/replay/of/{case.number}"
+    steps = marks(auditor.get(path))
+    # An entry reaches the ledger a little after it is decided.
+    at_once = auditor.get(path, params={"at": steps[0], "known": "1"})
+    assert at_once.status_code == 200
+    assert "まだ受け付けていません" in region(at_once)
+    later = auditor.get(path, params={"at": "2100-01-01T00:00:00", "known": "1"})
+    assert "E02" in region(later)
+
+
+@pytest.mark.usefixtures("settled")
 def test_many_moments_of_one_case_are_one_look_on_record(
     network: RunningNetwork, person: Person, case: Answer
 ) -> None:

@@ -17,6 +17,8 @@ from services.console.picture.heard import Heard, heard_in
 _MOST_IDS = 5_000
 _MOST_KEPT = 100
 _MOST_PAGES = 100
+_PATIENCE = 5.0
+"""Seconds: a long history is read and proved on a busy machine, and whoever waits sees that it works."""
 
 
 class NoSuchReferral(LookupError):
@@ -61,7 +63,7 @@ class Asking:
             )
         except ValidationError:
             raise NoSuchReferral from None
-        told = await self._line.ask("audit", "replay", question)
+        told = await self._line.ask("audit", "replay", question, _PATIENCE)
         if not told.found:
             raise NoSuchReferral
         return told.body
@@ -89,7 +91,7 @@ class Asking:
         start: int | None = 0
         for _ in range(_MOST_PAGES):
             question = q.ExportReferral(agency=agency, ref=referral, start=start or 0)
-            told = await self._line.ask("audit", "export_referral", question, timeout=5.0)
+            told = await self._line.ask("audit", "export_referral", question, timeout=_PATIENCE)
             if not told.found:
                 raise NoSuchReferral
             body = told.body
@@ -101,11 +103,13 @@ class Asking:
         return whole
 
     async def ward(self, agency: str, at: datetime | None) -> JsonObject:
-        told = await self._line.ask("audit", "ward_at", q.ReplayWard(agency=agency, at=at))
+        question = q.ReplayWard(agency=agency, at=at)
+        told = await self._line.ask("audit", "ward_at", question, _PATIENCE)
         return told.body
 
     async def verify(self, agency: str, *, start: bool) -> JsonObject:
-        told = await self._line.ask("audit", "verify", q.VerifyLedger(agency=agency, start=start))
+        question = q.VerifyLedger(agency=agency, start=start)
+        told = await self._line.ask("audit", "verify", question, _PATIENCE)
         return told.body
 
     async def checkpoint(self, agency: str) -> JsonObject:
