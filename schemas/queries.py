@@ -8,9 +8,9 @@ from uuid import UUID
 from pydantic import Field
 
 from schemas.base import AgencyId, Code, JsonObject, Moment, ReferralRef, Said
-from schemas.codes import EscalationState, Stage, Urgency
+from schemas.codes import EscalationState, MediaType, Stage, Urgency
 from schemas.commands import Finding, SubmitReferral
-from schemas.sealed import SealedRecord
+from schemas.sealed import Base64, SealedRecord
 
 LARGEST_NUMBER = 2**53 - 1
 """Larger ones are no longer exact in other languages, and sooner or later in no database."""
@@ -129,6 +129,59 @@ class CounterSaid(Said):
     media_type: str
     location: str | None = None
     body: str
+
+
+class OpenAttachment(Said):
+    """A file of a referral, to be given out piece by piece (添付の読み出し), for somebody of an agency whom
+    the asker has signed in. Answered when all of it was held against the record, with ``name``,
+    ``media_type``, ``size``, ``disposition``, and where the pieces are asked for: ``at`` and ``token``."""
+
+    agency: AgencyId
+    attachment: UUID
+
+
+class BeginAttachment(Said):
+    """A file for a referral is about to come piece by piece (添付の受け入れ), from somebody of an agency whom
+    the asker has signed in. ``name`` and ``media_type`` as whoever has the file says: what it is, is told
+    by its content. The same ``key`` is the same attachment. Answered with ``at`` and ``token``, or with
+    why it is not taken."""
+
+    agency: AgencyId
+    ref: str = Field(max_length=64)
+    key: str = Field(min_length=1, max_length=128)
+    name: str = Field(default="", max_length=1000)
+    media_type: str = Field(default="", max_length=200)
+
+
+class MovePiece(Said):
+    """The next piece of a file (添付の一片): of one that is read, to be given; of one that comes, here it is,
+    in ``data``. ``number``: 0, 1, 2 …; ``last``: after this there is nothing more, and the answer is what
+    became of the attachment. ``leave``: whoever wanted the file, or sent it, has gone. The process that
+    was asked first is asked all the time (``at``). What nobody asks about for ten minutes is forgotten."""
+
+    agency: AgencyId
+    token: str = Field(pattern=r"^[0-9a-f]{32}$")
+    number: int = Field(default=0, ge=0, le=LARGEST_NUMBER)
+    data: Base64 | None = None
+    last: bool = False
+    leave: bool = False
+
+
+class FileSaid(Said):
+    """What was said about a file, or a piece of it: ``status`` and ``body`` as HTTP would have said it.
+    ``name`` is a safe one, ``disposition`` the header that goes with it (RFC 6266); ``data`` is the piece
+    that was asked for, ``last`` that the file ends with it. All of it may be personal."""
+
+    status: int = Field(ge=100, le=599)
+    body: str = ""
+    at: str | None = None
+    token: str | None = None
+    name: str | None = None
+    media_type: MediaType | None = None
+    size: int | None = None
+    disposition: str | None = None
+    data: Base64 | None = None
+    last: bool = False
 
 
 class ReadInbox(Said):

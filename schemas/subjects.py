@@ -51,6 +51,11 @@ def query(ward: str, service: str, question: str) -> str:
     return f"tsunagu.{ward}.query.{service}.{question}"
 
 
+def pieces(ward: str, at: str) -> str:
+    """Request: the next piece of a file, from the process that has it in hand (``FileSaid.at``)."""
+    return query(ward, "intake", at)
+
+
 def journal_head(ward: str, producer: str) -> str:
     """Request: up to which number does the producer's journal go?"""
     return query(ward, producer, "journal_head")

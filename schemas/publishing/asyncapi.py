@@ -20,13 +20,15 @@ from schemas.publishing.words import TITLES
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """``service`` answers ``asked`` under ``name`` with ``reply``; ``askers`` ask it."""
+    """``service`` answers ``asked`` under ``name`` with ``reply``; ``askers`` ask it. ``of_process``: each of
+    its processes under a name of its own, which it has said before."""
 
     service: str
     name: str
     asked: type[BaseModel]
     reply: type[BaseModel]
     askers: tuple[str, ...] = ("intake",)
+    of_process: bool = False
 
 
 QUESTIONS: tuple[Question, ...] = (
@@ -40,6 +42,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "escalations", q.ListEscalations, q.Told),
     Question("referral", "overview", q.ReadOverview, q.Told, ("console",)),
     Question("intake", "call", q.CallCounter, q.CounterSaid, ("console",)),
+    Question("intake", "open_attachment", q.OpenAttachment, q.FileSaid, ("console",)),
+    Question("intake", "begin_attachment", q.BeginAttachment, q.FileSaid, ("console",)),
+    Question("intake", "piece", q.MovePiece, q.FileSaid, ("console",), of_process=True),
     Question("delivery", "inbox", q.ReadInbox, q.Told),
     Question("delivery", "manifest", q.ReadManifest, q.Told),
     Question("delivery", "sign_manifest", q.SignManifest, q.Told),
@@ -174,13 +179,16 @@ def _grew_channel(what: str, title: str, **parameters: JsonObject) -> JsonObject
 
 
 def _question_channel(x: Question) -> JsonObject:
-    address = subjects.query("{ward}", x.service, x.name)
-    return {**_channel(address, TITLES[x.asked.__name__], x.asked), "parameters": _WARD}
+    name = "{at}" if x.of_process else x.name
+    address = subjects.query("{ward}", x.service, name)
+    parameters = {**_WARD, "at": _AT} if x.of_process else _WARD
+    return {**_channel(address, TITLES[x.asked.__name__], x.asked), "parameters": parameters}
 
 
 _WARD = {
     "ward": {"description": "区の 6 桁コード / the ward's 6-digit code", "examples": ["131059"]}
 }
+_AT = {"description": "受け持つプロセス / the process that has it in hand (FileSaid.at)"}
 _AGENCY = {"description": "機関の ID / agency", "examples": ["hub-motofuji"]}
 _GREW = "Grew"
 _GREW_MESSAGE = {

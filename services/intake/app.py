@@ -21,6 +21,7 @@ from runtime.web import serve, web_server
 from services.intake import responses
 from services.intake.access.parts import open_door
 from services.intake.api import Api
+from services.intake.attachments.by_pieces import ByPieces
 from services.intake.attachments.parts import open_attachments
 from services.intake.by_nats import agencies_by_nats
 from services.intake.checking import Checking
@@ -63,6 +64,9 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     checking = Checking(edge, desk)
     calls = (*counter.services(), *checking.services())
     inside = Inside(bus, ward, door.callers, metrics, clock, calls)
+    by_pieces = ByPieces(
+        bus, ward.code, door.callers, inside.edge, attachments.keeper, attachments.reader
+    )
     api = Api(
         edge,
         counter,
@@ -78,7 +82,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         # In the background: the pages that say "not ready" must work before there is a broker.
-        opening = asyncio.create_task(_open(gateway, inside))
+        opening = asyncio.create_task(_open(gateway, inside, by_pieces))
         log("service_started", ward=ward.code)
         try:
             async with (
@@ -90,6 +94,7 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
                 yield
         finally:
             opening.cancel()
+            await by_pieces.close()
             await inside.close()
             await gateway.close()
             engine.dispose()
@@ -114,9 +119,10 @@ def build(settings: Settings, ward: Ward, clock: Clock) -> tuple[Litestar, Strea
     return app, streams
 
 
-async def _open(gateway: Gateway, inside: Inside) -> None:
+async def _open(gateway: Gateway, inside: Inside, by_pieces: ByPieces) -> None:
     await gateway.open()
     await inside.open()
+    await by_pieces.open()
 
 
 async def run(settings: Settings, ward: Ward, clock: Clock) -> None:

@@ -38,7 +38,7 @@ _MOST = 256
 
 
 class Inside:
-    """``bus``: the service's own connection, on which it answers."""
+    """``bus``: the service's own connection, on which it answers. ``edge``: with the limits of people."""
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Inside:
         self._subject = subjects.query(ward.code, "intake", "call")
         self._callers = callers
         self._metrics = metrics
-        edge = Edge(callers, metrics, Turns(ward.limits, clock))
-        self._attending = Attending(edge, services)
+        self.edge = Edge(callers, metrics, Turns(ward.limits, clock))
+        self._attending = Attending(self.edge, services)
         self._at_work: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:

@@ -10,12 +10,11 @@ from runtime.incoming import CutOff, Incoming
 from runtime.sending import Sending
 from schemas.codes import Scope
 from schemas.commands import LARGEST_ATTACHMENT
-from schemas.my_number import has_my_number
-from schemas.problems import FieldProblem, ProblemCode, Refusal, invalid
+from schemas.problems import ProblemCode, Refusal, invalid
 from services.intake import admission, responses
 from services.intake.attachments.at_once import AtOnce
 from services.intake.attachments.content import declared_type
-from services.intake.attachments.file_name import disposition, given_name, safe_name
+from services.intake.attachments.file_name import disposition, given_name, refuse_name, safe_name
 from services.intake.attachments.keeper import Keeper, Upload
 from services.intake.attachments.reader import Found, Reader
 from services.intake.desk import NOT_INVOLVED, Result
@@ -84,9 +83,9 @@ class Attachments:
         if body.announced > LARGEST_ATTACHMENT:
             return Refusal(ProblemCode.TOO_LARGE)
         name = safe_name(given_name(request.headers.get("content-disposition")), declared)
-        if has_my_number(name):
-            detail = "ファイル名に個人番号は書けません / no Individual Number in the file's name"
-            return Refusal(ProblemCode.MY_NUMBER_REFUSED, (FieldProblem("", detail),))
+        refusal = refuse_name(name)
+        if refusal is not None:
+            return refusal
         wait = awaits(request.headers.get("prefer"))
         ref = request.path_params["ref"]
         upload = Upload(caller.agency, key, ref, declared, name, wait, body.chunks())

@@ -5,6 +5,8 @@ import unicodedata
 from urllib.parse import quote, unquote_to_bytes
 
 from schemas.codes import MediaType
+from schemas.my_number import has_my_number
+from schemas.problems import FieldProblem, ProblemCode, Refusal
 
 LONGEST = 120
 """Characters; in UTF-8 at most 360 bytes and the ending, which some file systems would cut."""
@@ -60,6 +62,20 @@ def safe_name(given: str, media_type: MediaType) -> str:
     if not dot or ending.lower() not in _ENDINGS[media_type]:
         stem, ending = name, _ENDINGS[media_type][0]
     return f"{_cut(stem) or 'attachment'}.{ending.lower()}"
+
+
+def refuse_name(name: str) -> Refusal | None:
+    """Why a file may not be called so."""
+    if not has_my_number(name):
+        return None
+    detail = "ファイル名に個人番号は書けません / no Individual Number in the file's name"
+    return Refusal(ProblemCode.MY_NUMBER_REFUSED, (FieldProblem("", detail),))
+
+
+def type_by_ending(given: str) -> MediaType | None:
+    """What a file's name says it is: for browsers, which know of some kinds of file only their name."""
+    ending = given.rpartition(".")[2].lower()
+    return next((kind for kind, endings in _ENDINGS.items() if ending in endings), None)
 
 
 def disposition(name: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import IO, Any
 from uuid import UUID
@@ -42,7 +42,7 @@ class Found:
     name: str
     media_type: MediaType
     size: int
-    chunks: AsyncIterator[bytes]
+    chunks: AsyncGenerator[bytes, None]
 
 
 class Reader:
@@ -127,7 +127,7 @@ class Reader:
             yield chunk
 
 
-async def opened(file: IO[bytes], opener: Opener) -> AsyncIterator[bytes]:
+async def opened(file: IO[bytes], opener: Opener) -> AsyncGenerator[bytes, None]:
     """The file in the clear, chunk by chunk; closes it. Raises Damaged."""
     with file:
         while sealed := await asyncio.to_thread(file.read, 4 * CHUNK):
