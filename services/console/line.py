@@ -95,6 +95,24 @@ class Line:
         said = await self._bus.ask(subject, asked, q.CounterSaid, timeout=_PATIENCE)
         return Said(said.status, said.body)
 
+    async def about_file(
+        self,
+        question: q.OpenAttachment | q.BeginAttachment | q.MovePiece,
+        *,
+        at: str = "",
+        timeout: float = _PATIENCE,
+    ) -> q.FileSaid:
+        """A question about a file (``services.console.files``). ``at``: to the process of intake that has
+        it in hand. Raises NoAnswer."""
+        match question:
+            case q.OpenAttachment():
+                subject = subjects.query(self._ward, "intake", "open_attachment")
+            case q.BeginAttachment():
+                subject = subjects.query(self._ward, "intake", "begin_attachment")
+            case q.MovePiece():
+                subject = subjects.pieces(self._ward, at)
+        return await self._bus.ask(subject, question, q.FileSaid, timeout=timeout)
+
     async def _hear(self, message: Msg) -> None:
         what = message.subject.removeprefix(subjects.grew(self._ward, ""))
         for heard in self._heard:

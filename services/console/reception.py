@@ -6,7 +6,9 @@ A cookie is given to every visitor and changed at signing in. Forms carry a toke
 (``csrf``), and a browser that says where a request comes from must say that it is from us.
 """
 
+import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import secrets
@@ -23,6 +25,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from runtime.broker import NoAnswer
 from runtime.clock import Clock
+from runtime.incoming import CutOff
 from runtime.observability import log
 from runtime.settings import Settings
 from runtime.streams import EVENT_STREAM
@@ -30,6 +33,7 @@ from services.console.looks import LooksNotRecorded
 from services.console.metrics import Metrics
 from services.console.pages import Pages
 from services.console.person import Person, Role
+from services.console.uploads import Upload
 from services.console.visit import Flashes, Form, Http, Visit
 from services.console.words import Language, Words
 from wards.model import Ward
@@ -39,6 +43,13 @@ Act = Callable[[Visit], Awaitable[Response[bytes]]]
 LANGUAGE = "tsunagu_language"
 _YEAR = 365 * 86_400
 _TOKEN = 43  # characters of a cookie that we gave
+_TO_THE_FILE = 30.0
+"""Seconds in which the fields before a file must have come."""
+_DRAINED = 100 * 1024 * 1024
+_LONGEST_DRAIN = 120.0
+"""Bytes of a refused form with a file that are read all the same, and seconds: so that whoever sent too
+large a scan is told so, in place of a lost connection."""
+_DRAINED_AT_ONCE = 32
 
 
 class People(Protocol):
@@ -67,6 +78,7 @@ class Reception:
         self._secure = settings.console_url.startswith("https://")
         self.cookie = "__Host-tsunagu" if self._secure else "tsunagu"
         self._flashes = Flashes()
+        self._drained_now = 0
 
     # -- handlers --------------------------------------------------------------------------------
 
@@ -87,6 +99,34 @@ class Reception:
             return await self._let(request, name, frozenset(roles), act, deed=True)
 
         return handler
+
+    def upload(self, path: str, name: str, roles: Iterable[Role], act: Act) -> HTTPRouteHandler:
+        """A form with a file (``multipart/form-data``). ``act`` has what stands before the file in
+        ``visit.form``, and the file as it comes in ``visit.file``."""
+        allowed = frozenset(roles)
+
+        @post(path, status_code=200, request_max_body_size=None)
+        async def handler(request: Http) -> Response[bytes]:
+            coming = Upload(request)
+            response = await self._let(request, name, allowed, act, deed=True, upload=coming)
+            await self._drain(coming)
+            if not coming.body.ended:
+                response.headers["Connection"] = "close"
+            return response
+
+        return handler
+
+    async def _drain(self, coming: Upload) -> None:
+        """Browsers show no answer before they have sent everything."""
+        if coming.body.ended or self._drained_now >= _DRAINED_AT_ONCE:
+            return
+        self._drained_now += 1
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LONGEST_DRAIN):
+                    await coming.body.drain(_DRAINED)
+        finally:
+            self._drained_now -= 1
 
     def open_page(self, path: str, name: str, act: Act) -> HTTPRouteHandler:
         """For anybody, signed in or not."""
@@ -115,10 +155,18 @@ class Reception:
     # -- who and whether -------------------------------------------------------------------------
 
     async def _let(
-        self, request: Http, name: str, roles: frozenset[Role] | None, act: Act, *, deed: bool
+        self,
+        request: Http,
+        name: str,
+        roles: frozenset[Role] | None,
+        act: Act,
+        *,
+        deed: bool,
+        upload: Upload | None = None,
     ) -> Response[bytes]:
         began = time.perf_counter()
         visit = self._visit(request)
+        visit.upload = upload
         response = await self._answered(visit, roles, act, deed=deed)
         self._keep_cookie(visit, response)
         status = int(response.status_code or HTTPStatus.OK)
@@ -181,8 +229,12 @@ class Reception:
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return False
         try:
-            visit.form = Form.read(await request.body())
-        except ValueError:
+            if visit.upload is None:
+                visit.form = Form.read(await request.body())
+            else:
+                async with asyncio.timeout(_TO_THE_FILE):
+                    visit.form = await visit.upload.begin()
+        except (ValueError, CutOff, TimeoutError):
             return False
         given = visit.form.get("csrf") or request.headers.get("x-csrf", "")
         return hmac.compare_digest(given.encode(), visit.csrf.encode())

@@ -5,13 +5,16 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 from litestar import Request, Response
 
 from services.console.person import Person
 from services.console.words import Words
+
+if TYPE_CHECKING:
+    from services.console.uploads import Upload
 
 Http = Request[Any, Any, Any]
 
@@ -90,6 +93,14 @@ class Visit:
     flashes: Flashes
     signed_in: Person | None = None
     form: Form = field(default_factory=lambda: Form([]))
+    upload: "Upload | None" = None
+
+    @property
+    def file(self) -> "Upload":
+        """What comes with a form that has a file."""
+        if self.upload is None:
+            raise RuntimeError("this form has no file")
+        return self.upload
 
     @property
     def person(self) -> Person:

@@ -31,6 +31,7 @@ from services.console.picture.heard import lines
 from services.console.picture.signs import FRAMES, SIGNS
 from services.console.reception import Reception
 from services.console.referral import receipts, steps
+from services.console.referral.attachments import AttachmentsRoom
 from services.console.referral.numbers import number_of
 from services.console.referral.openings import OPEN_FOR, Openings
 from services.console.referral.possible import Possible, possible
@@ -92,6 +93,9 @@ class ReferralRoom:
             at.deed(f"{one}/shut", "referral_open", EVERYBODY, self._shut),
             at.deed(f"{one}/do/{{deed:str}}", "referral_deed", DOERS, self._do),
             at.page(f"{one}/receipts/{{event:str}}", "receipt", EVERYBODY, self._receipt),
+            *AttachmentsRoom(
+                at, self._line, self._looks, self._openings, self._attach_again
+            ).handlers(),
         ]
 
     # -- the list --------------------------------------------------------------------------------
@@ -307,6 +311,13 @@ class ReferralRoom:
             undo = f"{own}/do/reopen"
         said_once = Flash(step.ja, step.en, undo=undo, undo_fields=fields)
         visit.flashes.add(visit.person.session, said_once)
+
+    async def _attach_again(
+        self, visit: Visit, seen: Seen, status: int, told: str
+    ) -> Response[bytes]:
+        key = visit.form.get("key") or new_key()
+        problem = Problem("attach", "", visit.form, [("file", told)], key)
+        return await self._show(visit, seen, status, problem)
 
     # -- receipts --------------------------------------------------------------------------------
 

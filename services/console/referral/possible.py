@@ -21,6 +21,7 @@ from schemas.partner import HandoffGiven, ReferralGiven
 from wards.agencies import Agency
 from wards.model import Ward
 
+_TAKEN = (HandoffState.ACCEPTED, HandoffState.COMPLETED)
 _ENDED = (Stage.CLOSED, Stage.CANCELLED)
 
 
@@ -37,6 +38,7 @@ class Possible:
     complete: tuple[HandoffGiven, ...] = ()
     escalate: tuple[str, ...] = ()
     note: bool = False
+    attach: bool = False
     close: bool = False
     cancel: bool = False
     reopen: bool = False
@@ -50,7 +52,7 @@ class Possible:
         return any(
             (
                 self.offer, self.answer, self.withdraw, self.complete, self.escalate, self.note,
-                self.close, self.cancel, self.reopen,
+                self.attach, self.close, self.cancel, self.reopen,
             )
         )  # fmt: skip
 
@@ -92,6 +94,7 @@ def possible(referral: ReferralGiven, agency_id: str, ward: Ward, today: date) -
         ),
         escalate=_reasons(referral, agency_id, ward) if posts else (),
         note=posts and custodian,
+        attach=posts and not ended and (core or _takes_part(referral, agency_id)),
         close=posts and custodian and not ended and not _called(referral),
         cancel=posts and not ended and referral.sender == agency_id and _untaken(referral),
         reopen=posts
@@ -147,6 +150,12 @@ def _reasons(referral: ReferralGiven, agency_id: str, ward: Ward) -> tuple[str, 
 def _called(referral: ReferralGiven) -> bool:
     """A call stands, as far as this agency knows."""
     return any(x.state is not EscalationState.RESOLVED for x in referral.escalations)
+
+
+def _takes_part(referral: ReferralGiven, agency_id: str) -> bool:
+    """It does something for the person: the sender, the custodian, whoever took something on."""
+    taken = {h.to for h in referral.handoffs if h.state in _TAKEN}
+    return agency_id in {referral.sender, referral.custodian} | taken
 
 
 def _untaken(referral: ReferralGiven) -> bool:
