@@ -1,7 +1,7 @@
 """What auditors do from the command line: replay and verify, straight from the ledger's database.
 The network need not be running."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -102,10 +102,7 @@ def replay_ledger(
 ) -> OneReferral | WholeWard | None:
     """One referral, or the whole ward when ``ref`` is None, at a moment (None: now). None when the
     ledger has nothing on it."""
-    names = Names(
-        agencies={agency.id: agency.name for agency in ward.agencies},
-        desks={desk.id: desk.name for desk in ward.desks},
-    )
+    names = replace(Names.of(ward), english=None)  # a terminal's English has ids, to be typed again
     engine = open_ledger(settings)
     if engine is None:
         return None

@@ -47,10 +47,7 @@ class Questions:
         self._following = following
         self._prover = prover
         self._readers = Readers(ward)
-        self._names = Names(
-            agencies={agency.id: agency.name for agency in ward.agencies},
-            desks={desk.id: desk.name for desk in ward.desks},
-        )
+        self._names = Names.of(ward)
         self._lock = threading.Lock()
         self._months: dict[tuple[int, int], tuple[datetime, Errand[Month]]] = {}
 

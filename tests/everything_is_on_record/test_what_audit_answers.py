@@ -34,7 +34,8 @@ def test_one_referral_is_replayed_as_it_was_at_every_step(office: Office) -> Non
     ]  # fmt: skip
     assert [x["index"] for x in now["entries"]] == [0, 1, 2, 3, 4]
     assert now["entries"][3]["ja"].startswith("サポートセンターいちょうが受諾")
-    assert now["entries"][3]["en"] == f"{HUB} accepted; custodian is {HUB}"
+    hub = "Support Centre Icho (Motofuji hub)"
+    assert now["entries"][3]["en"] == f"{hub} accepted; custodian is {hub}"
     assert now["entries"][0]["received_at"] == local_text(office.town.clock.now())
     assert [x["custodian"] for x in now["custody"]] == [ANSHIN, HUB]
     assert now["custody"][0]["until"] == now["custody"][1]["from"] == now["steps"][1]
