@@ -331,7 +331,7 @@ def test_of_a_file_that_was_coming_in_when_intake_was_killed_nothing_stays_and_t
         network.kill("intake")
         answer = rest().decode()
     assert answer.startswith("HTTP/1.1 503")
-    assert "いま返事がありません" in answer
+    assert "同じファイルをもう一度送ってください" in answer
     network.await_ready()
     nothing_left(network, before)
     assert not on_record(network, case)
