@@ -112,12 +112,14 @@ class Console:
         log("service_started", ward=code)
         server = web_server(self.app(), self._settings.host, self._settings.console_port)
         publishing = asyncio.create_task(self._publisher.run())
+        watching = asyncio.create_task(self._people.watching(self._streams.look_again))
         try:
             async with self._streams.looking():
                 await serve(server, self._streams)
         finally:
-            publishing.cancel()
-            await asyncio.gather(publishing, return_exceptions=True)
+            for task in (publishing, watching):
+                task.cancel()
+            await asyncio.gather(publishing, watching, return_exceptions=True)
 
     async def _provision(self) -> None:
         facts = journals_stream(

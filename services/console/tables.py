@@ -16,7 +16,7 @@ journal = journal_tables(metadata)
 
 # 職員. ``password``: argon2's own text; none: only by the provider (OpenID Connect), or not set yet.
 # ``subject``: who it is at the provider. ``invited``: SHA-256 of the code by which a password may be set
-# once, until ``invited_until``.
+# once, until ``invited_until``. ``screen``: no person, but a screen on a wall.
 accounts = sa.Table(
     "accounts",
     metadata,
@@ -24,6 +24,7 @@ accounts = sa.Table(
     sa.Column("login", sa.String(64), nullable=False, unique=True),
     sa.Column("agency", sa.String(64), nullable=False),
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("screen", sa.Boolean, nullable=False),
     sa.Column("password", sa.Text, nullable=True),
     sa.Column("subject", sa.String(255), nullable=True, unique=True),
     sa.Column("invited", sa.String(64), nullable=True, unique=True),

@@ -49,12 +49,19 @@ def person(network: RunningNetwork) -> Iterator[Person]:
         one.http.close()
 
 
-def register(network: RunningNetwork, agency: str, login: str, password: str = PASSWORD) -> None:
+def register(
+    network: RunningNetwork,
+    agency: str,
+    login: str,
+    password: str = PASSWORD,
+    *,
+    screen: bool = False,
+) -> None:
     """As `tsunagu staff new` does, and with a password; once for each login."""
     ward = load_ward(ward_in_use(network.settings.ward, network.home))
     with open_staff(network.settings, ward, SystemClock()) as staff:
         if staff.accounts.by_login(login) is None:
-            made = staff.accounts.new(agency, login, "見本 職員")
+            made = staff.accounts.new(agency, login, "見本 職員", screen=screen)
             staff.accounts.set_password(made, Passwords().kept_now(password))
 
 

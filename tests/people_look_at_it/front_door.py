@@ -22,12 +22,13 @@ from services.console.people.pages import SignIn
 from services.console.people.passwords import Passwords
 from services.console.people.people import People
 from services.console.people.provider import Provider
-from services.console.person import EVERYBODY, Role
+from services.console.person import EVERYBODY, WITH_SCREENS, Role
 from services.console.reception import Reception
 from services.console.visit import Visit
 from wards.model import Ward
 
 PASSWORD = "umi-kara-kita-kaze-3"
+OTHER = "kaze-ga-fuku-hi-ni-2"
 SECRET = b"s" * 32
 _CSRF = re.compile(r'name="csrf" value="([^"]+)"')
 
@@ -93,6 +94,7 @@ class FrontDoor:
                 *pages.handlers(),
                 *self.sign_in.handlers(),
                 at.page("/who", "who", EVERYBODY, who),
+                at.page("/wall", "wall", WITH_SCREENS, who),
                 at.page("/core-only", "core", {Role.CORE}, who),
                 at.deed("/deed", "deed", EVERYBODY, who),
                 at.nowhere(),
@@ -108,8 +110,14 @@ class FrontDoor:
         return Browser(httpx.AsyncClient(transport=transport, base_url="http://console.test"))
 
     def account(
-        self, login: str, agency: str = "core", password: str = PASSWORD, name: str = "見本 職員"
+        self,
+        login: str,
+        agency: str = "core",
+        password: str = PASSWORD,
+        name: str = "見本 職員",
+        *,
+        screen: bool = False,
     ) -> Account:
-        made = self.people.accounts.new(agency, login, name)
+        made = self.people.accounts.new(agency, login, name, screen=screen)
         self.people.accounts.set_password(made, self.people.passwords.kept_now(password))
         return made

@@ -9,12 +9,13 @@ from markupsafe import Markup
 from schemas.partner import BurningGiven
 from services.console.board.rows import row, said
 from services.console.pages import Pages
+from services.console.person import Role
 from services.console.visit import Visit
 
 _KEPT_FOR = timedelta(seconds=1)
 _MOST_KEPT = 5_000
 
-Key = tuple[UUID, int, str, str]
+Key = tuple[UUID, int, str, str, Role]
 
 
 class Drawing:
@@ -34,7 +35,8 @@ class Drawing:
             drawn_at, _ = self._kept.get(key, (None, None))
             if drawn_at is None or abs(now - drawn_at) >= _KEPT_FOR:
                 drawn = row(call, visit.words, role, now)
-                html = self._pages.html(visit, "board/rows.html", rows=[drawn])
+                template = "board/wall_rows.html" if role is Role.SCREEN else "board/rows.html"
+                html = self._pages.html(visit, template, rows=[drawn])
                 self._kept[key] = (now, Markup(html))  # noqa: S704  # the template escapes
         return [self._kept[key][1] for key in keys]
 
@@ -49,4 +51,5 @@ class Drawing:
         return kept[1]
 
     def _key(self, visit: Visit, call: BurningGiven) -> Key:
-        return (call.id, call.change, visit.words.language, visit.person.agency)
+        person = visit.person
+        return (call.id, call.change, visit.words.language, person.agency, person.role)

@@ -28,6 +28,7 @@ from services.console.visit import Visit
 from wards.model import Ward
 
 LOOKERS = (Role.CORE, Role.STAFF, Role.WARD, Role.AUDITOR)
+WITH_SCREENS = (*LOOKERS, Role.SCREEN)
 DOERS = (Role.CORE, Role.STAFF, Role.WARD)
 _LONGEST_NUMBER = 15  # digits: exact in every language
 
@@ -59,8 +60,8 @@ class Board:
     def handlers(self) -> list[HTTPRouteHandler]:
         at, call, answering = self._reception, self._call, self._answering
         return [
-            at.page("/board", "board", LOOKERS, self._board),
-            at.page("/board/stream", "board_stream", LOOKERS, self._stream),
+            at.page("/board", "board", WITH_SCREENS, self._board),
+            at.page("/board/stream", "board_stream", WITH_SCREENS, self._stream),
             at.page("/board/{escalation:str}", "call", LOOKERS, call.page),
             at.deed("/board/{escalation:str}/acknowledge", "call", DOERS, answering.acknowledge),
             at.deed("/board/{escalation:str}/rule", "call", DOERS, answering.rule),
@@ -81,9 +82,10 @@ class Board:
         page = str(shown.here) if shown.here > 1 else ""
         query = filters.query()
         again = filters.query(page=page)
+        on_the_wall = visit.person.role is Role.SCREEN
         return self._pages.render(
             visit,
-            "board/board.html",
+            "board/wall.html" if on_the_wall else "board/board.html",
             at=now,
             now_ms=int(now.timestamp() * 1000),
             fresh=fresh,

@@ -133,7 +133,7 @@ def in_hand(call: BurningGiven, words: Words) -> str:
 
 def may(call: BurningGiven, role: Role, ward: Ward) -> May:
     """The deciding service has the last word; this only leaves out what it would refuse."""
-    if role is Role.AUDITOR or call.state is EscalationState.RESOLVED:
+    if role in (Role.AUDITOR, Role.SCREEN) or call.state is EscalationState.RESOLVED:
         return May()
     core = role is Role.CORE
     raised = call.state is EscalationState.RAISED

@@ -18,6 +18,7 @@ from runtime.database import reading, writing
 from runtime.ids import new_id
 from schemas.outside import local_day
 from services.console import tables as t
+from services.console.person import has_board
 from wards.model import Ward
 
 CODE_GOOD_FOR = timedelta(days=3)
@@ -34,12 +35,14 @@ class Refused(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """``password``: argon2's text; None: none set. ``invited_until``: a code is waiting to be used."""
+    """``screen``: a screen on a wall, not a person. ``password``: argon2's text; None: none set.
+    ``invited_until``: a code is waiting to be used."""
 
     id: UUID
     login: str
     agency: str
     name: str
+    screen: bool
     password: str | None
     subject: str | None
     invited_until: datetime | None
@@ -96,8 +99,17 @@ class Accounts:
 
     # -- changed ---------------------------------------------------------------------------------
 
-    def new(self, agency: str, login: str, name: str, subject: str | None = None) -> Account:
-        """Make one; without a password. Raises Refused."""
+    def new(
+        self,
+        agency: str,
+        login: str,
+        name: str,
+        subject: str | None = None,
+        *,
+        screen: bool = False,
+    ) -> Account:
+        """Make one; without a password. ``screen``: for a screen on a wall, which sees the board and
+        nothing else. Raises Refused."""
         login, name = login_of(login), name.strip()
         if self._ward.agency(agency) is None:
             raise Refused(
@@ -116,11 +128,16 @@ class Accounts:
             raise Refused(
                 f"sub は1〜{_LONGEST_SUBJECT}字です / a subject is 1 to {_LONGEST_SUBJECT} characters"
             )
+        if screen and not has_board(agency, self._ward):
+            raise Refused(
+                f"{agency} には上申の窓口がないので、掲示用の画面に出すものがありません / "
+                "that agency has no desk for calls: a wall screen of it would show nothing"
+            )
         now = self._clock.now()
         row: dict[str, Any] = {
-            "id": str(new_id(now)), "login": login, "agency": agency, "name": name, "password": None,
-            "subject": subject, "invited": None, "invited_until": None, "made_at": utc_text(now),
-            "left_at": None,
+            "id": str(new_id(now)), "login": login, "agency": agency, "name": name, "screen": screen,
+            "password": None, "subject": subject, "invited": None, "invited_until": None,
+            "made_at": utc_text(now), "left_at": None,
         }  # fmt: skip
         try:
             with writing(self._engine) as connection:
@@ -129,7 +146,7 @@ class Accounts:
             raise Refused(
                 "そのログイン名か sub はもう使われています / that login or subject is taken already"
             ) from None
-        return Account(UUID(row["id"]), login, agency, name, None, subject, None, now, None)
+        return Account(UUID(row["id"]), login, agency, name, screen, None, subject, None, now, None)
 
     def invite(self, account: Account) -> str:
         """A code by which a password may be set once; the one before is good no longer."""
@@ -233,6 +250,7 @@ def account_of(row: Any) -> Account:
         login=row.login,
         agency=row.agency,
         name=row.name,
+        screen=row.screen,
         password=row.password,
         subject=row.subject,
         invited_until=moment(row.invited_until),

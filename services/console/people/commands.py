@@ -41,12 +41,20 @@ def new_account(
             help="認証基盤での sub。初回のコードは出ません / who it is at the provider; no code"
         ),
     ] = None,
+    screen: Annotated[
+        bool,
+        typer.Option(
+            "--screen",
+            help="掲示用の画面: 見張りだけを4週間映し、何もできない / a screen on a wall: shows the "
+            "board for four weeks without a touch, does nothing; NAME says where it hangs",
+        ),
+    ] = False,
     code_file: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """登録する / Make an account, and a code by which its owner sets a password, once."""
     with _staff() as staff:
-        made = staff.accounts.new(agency, login, name, subject)
+        made = staff.accounts.new(agency, login, name, subject, screen=screen)
         code = staff.accounts.invite(made) if subject is None else None
         _tell(staff, "登録しました / made", made, code, code_file, as_json)
 
@@ -75,6 +83,7 @@ def list_accounts(
         "機関 / agency",
         "ログイン名 / login",
         "氏名 / name",
+        "種類 / kind",
         "状態 / state",
         "入り方 / by",
         "登録 / made",
@@ -82,11 +91,12 @@ def list_accounts(
     for one in found:
         # What looks like markup in a name is part of the name.
         told = (
-            one["agency"], one["login"], one["name"], _STATES[one["state"]],
+            one["agency"], one["login"], one["name"],
+            "掲示用の画面 / screen" if one["screen"] else "職員 / person", _STATES[one["state"]],
             ", ".join(one["by"]) or "-", one["made_at"][:10],
         )  # fmt: skip
         table.add_row(*map(Text, told))
-    Console(width=140).print(table)
+    Console(width=160).print(table)
 
 
 @app.command("leave")

@@ -11,7 +11,7 @@ from services.console.people.accounts import Account, login_of
 from services.console.people.entrance import Entrance, in_words
 from services.console.people.passwords import LONGEST, SHORTEST, Bad, Busy, why_not
 from services.console.people.people import People, Refusal
-from services.console.person import EVERYBODY
+from services.console.person import EVERYBODY, WITH_SCREENS, Role
 from services.console.reception import Reception
 from services.console.visit import Visit
 from wards.model import Ward
@@ -35,7 +35,7 @@ class OwnAccount:
         return [
             at.open_page("/welcome", "welcome", self._welcome),
             at.open_deed("/welcome", "welcome", self._first_password),
-            at.page("/account", "account", EVERYBODY, self._account),
+            at.page("/account", "account", WITH_SCREENS, self._account),
             at.deed("/account/password", "account_password", EVERYBODY, self._change_password),
             at.deed("/account/end", "account_end", EVERYBODY, self._end),
             at.deed("/account/end-others", "account_end_others", EVERYBODY, self._end_others),
@@ -93,6 +93,8 @@ class OwnAccount:
     # -- the account -----------------------------------------------------------------------------
 
     async def _account(self, visit: Visit) -> Response[bytes]:
+        if visit.person.role is Role.SCREEN:
+            return self._pages.render(visit, "people/screen.html")
         return await self._account_page(visit, {})
 
     async def _account_page(

@@ -16,7 +16,7 @@ from services.console.people.entrance import Entrance, in_words
 from services.console.people.own import OwnAccount
 from services.console.people.people import People, Refusal
 from services.console.people.provider import Provider
-from services.console.person import EVERYBODY, Person, Role
+from services.console.person import EVERYBODY, WITH_SCREENS, Person, Role
 from services.console.reception import Reception, new_token
 from services.console.visit import Visit, local_path
 from services.console.words import Language
@@ -27,6 +27,7 @@ FIRST_PAGE = {
     Role.STAFF: "/inbox",
     Role.WARD: "/ward",
     Role.AUDITOR: "/replay",
+    Role.SCREEN: "/board",
 }
 
 
@@ -58,11 +59,11 @@ class SignIn:
     def handlers(self) -> list[HTTPRouteHandler]:
         at = self._reception
         return [
-            at.page("/", "home", EVERYBODY, self._home),
+            at.page("/", "home", WITH_SCREENS, self._home),
             at.open_page("/login", "login", self._login),
             at.open_deed("/login", "login", self._sign_in),
             at.open_deed("/logout", "logout", self._sign_out),
-            at.page("/session", "session", EVERYBODY, self._until),
+            at.page("/session", "session", WITH_SCREENS, self._until),
             at.deed("/session/continue", "continue", EVERYBODY, self._continue),
             at.open_deed("/language", "language", self._language),
             at.open_page("/signed-out", "signed_out", self._signed_out),

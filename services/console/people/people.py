@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,10 +21,14 @@ from services.console.person import Person, role_of
 from wards.model import Ward
 
 LONGEST = timedelta(hours=10)  # a session, whatever is done in it: a working day
-IDLE = timedelta(minutes=30)  # a session in which nothing is done
+# A screen's: at a weekday and an hour at which somebody stood before it already.
+LONGEST_OF_SCREEN = timedelta(weeks=4)
+IDLE = timedelta(minutes=30)  # a session in which nothing is done; a screen's may be idle
 SEEN_EVERY = timedelta(minutes=1)  # so often a session that is in use is written to at most
 _SWEPT_EVERY = timedelta(minutes=10)
 _KNOWN_FOR = 1.0  # seconds for which ``still`` believes its last answer
+_WATCHED_EVERY = 0.5  # seconds between two looks at whether somebody with a stream open is gone
+_WATCHED_FOR = 15.0  # seconds after a stream asked last: it asks every five
 _MOST_KNOWN = 10_000
 
 
@@ -44,6 +49,14 @@ class Sitting:
     until: datetime
 
 
+@dataclass(slots=True)
+class _Known:
+    """A session that was good at ``at``, and for which a stream asked last at ``asked_at``. Ticks."""
+
+    at: float
+    asked_at: float
+
+
 class People:
     def __init__(
         self, engine: Engine, ward: Ward, clock: Clock, passwords: Passwords | None = None
@@ -54,7 +67,7 @@ class People:
         self.accounts = Accounts(engine, ward, clock)
         self.failures = Failures(engine, clock)
         self.passwords = passwords or Passwords()
-        self._known: dict[str, tuple[float, bool]] = {}
+        self._known: dict[str, _Known] = {}
         self._swept = clock.now()
 
     # -- who it is -------------------------------------------------------------------------------
@@ -68,36 +81,65 @@ class People:
         """Whether the session goes on, for a stream that is open; what changed is known within a
         second."""
         now = self._clock.ticks()
-        at, good = self._known.get(person.session, (now - 2 * _KNOWN_FOR, False))
-        if now - at < _KNOWN_FOR:
-            return good
+        known = self._known.get(person.session)
+        if known is not None and now - known.at < _KNOWN_FOR:
+            known.asked_at = now
+            return True
         found = await asyncio.to_thread(self._who, person.session, active=False)
+        if found is None:
+            self._known.pop(person.session, None)
+            return False
         if len(self._known) >= _MOST_KNOWN:
             self._known.clear()
-        self._known[person.session] = (now, found is not None)
-        return found is not None
+        self._known[person.session] = _Known(now, now)
+        return True
+
+    async def watching(self, gone: Callable[[], None]) -> None:
+        """Look all the time, in one question for all, at whether those who have a stream open still may;
+        ``gone`` is called when somebody may no longer, that the streams ask ``still``. Accounts are
+        ended from the command line as well, which tells nobody. Until cancelled."""
+        while True:
+            await asyncio.sleep(_WATCHED_EVERY)
+            now = self._clock.ticks()
+            for session, known in list(self._known.items()):
+                if now - known.asked_at > _WATCHED_FOR:
+                    del self._known[session]
+            watched = list(self._known)
+            if not watched:
+                continue
+            try:
+                good = await asyncio.to_thread(self._good, watched)
+            except sa.exc.SQLAlchemyError:
+                continue  # the streams ask themselves, and end
+            for session in watched:
+                if session not in good:
+                    self._known.pop(session, None)
+                elif session in self._known:
+                    self._known[session].at = now
+            if len(good) < len(watched):
+                gone()
+
+    def _good(self, sessions: list[str]) -> set[str]:
+        """Those of them that go on."""
+        now = self._clock.now()
+        with reading(self._engine) as connection:
+            rows = list(connection.execute(_PEOPLE.where(t.sessions.c.id.in_(sessions))))
+        return {row.session for row in rows if self._goes_on(row, now)}
+
+    def _goes_on(self, row: Any, now: datetime) -> bool:
+        return is_active(self._ward, row.agency, now) and _until(row) > now
 
     async def prolong(self, person: Person) -> Person | None:
         """By another half an hour from now, if the day is that long."""
         return await asyncio.to_thread(self._who, person.session, active=True, at_once=True)
 
     def _who(self, session: str, *, active: bool, at_once: bool = False) -> Person | None:
-        asked = (
-            sa.select(
-                t.sessions.c.seen_at, t.sessions.c.ends_at, t.accounts.c.id, t.accounts.c.login,
-                t.accounts.c.name, t.accounts.c.agency,
-            )
-            .join(t.accounts, t.accounts.c.id == t.sessions.c.account)
-            .where(t.sessions.c.id == session, t.accounts.c.left_at.is_(None))
-        )  # fmt: skip
         now = self._clock.now()
         with reading(self._engine) as connection:
-            row = connection.execute(asked).first()
-        if row is None or not is_active(self._ward, row.agency, now):
+            row = connection.execute(_PEOPLE.where(t.sessions.c.id == session)).first()
+        if row is None or not self._goes_on(row, now):
             return None
         until = _until(row)
-        if until <= now:
-            return None
         seen_at = datetime.fromisoformat(row.seen_at)
         if active and (at_once or now - seen_at >= SEEN_EVERY) and now > seen_at:
             with writing(self._engine) as connection:
@@ -106,13 +148,13 @@ class People:
                     .where(t.sessions.c.id == session, t.sessions.c.seen_at < utc_text(now))
                     .values(seen_at=utc_text(now))
                 )
-            until = min(now + IDLE, datetime.fromisoformat(row.ends_at))
+            until = _until(row, now)
         return Person(
             id=UUID(row.id),
             login=row.login,
             name=row.name,
             agency=row.agency,
-            role=role_of(row.agency, self._ward),
+            role=role_of(row.agency, self._ward, screen=row.screen),
             session=session,
             until=until,
         )
@@ -146,9 +188,10 @@ class People:
 
     def _begin(self, account: Account, session: str, before: Person | None) -> Person | None:
         now = self._clock.now()
+        ends_at = now + (LONGEST_OF_SCREEN if account.screen else LONGEST)
         row = {
             "id": session, "account": str(account.id), "began_at": utc_text(now),
-            "seen_at": utc_text(now), "ends_at": utc_text(now + LONGEST),
+            "seen_at": utc_text(now), "ends_at": utc_text(ends_at),
         }  # fmt: skip
         with writing(self._engine) as connection:
             if now - self._swept >= _SWEPT_EVERY:
@@ -161,7 +204,9 @@ class People:
 
     async def end(self, session: str) -> None:
         await asyncio.to_thread(self._end, session)
-        self._known.pop(session, None)
+        known = self._known.get(session)
+        if known is not None:
+            known.at -= _KNOWN_FOR  # still watched: its streams are told
 
     def _end(self, session: str) -> None:
         with writing(self._engine) as connection:
@@ -175,7 +220,8 @@ class People:
 
     def _sittings(self, person: Person) -> list[Sitting]:
         asked = (
-            sa.select(t.sessions)
+            sa.select(t.sessions, t.accounts.c.screen)
+            .join(t.accounts, t.accounts.c.id == t.sessions.c.account)
             .where(t.sessions.c.account == str(person.id))
             .order_by(t.sessions.c.began_at.desc())
         )
@@ -209,14 +255,29 @@ class People:
         return await asyncio.to_thread(end)
 
 
+# Who has a session, and may be here as far as the tables say.
+_PEOPLE = (
+    sa.select(
+        t.sessions.c.id.label("session"), t.sessions.c.seen_at, t.sessions.c.ends_at,
+        t.accounts.c.id, t.accounts.c.login, t.accounts.c.name, t.accounts.c.agency,
+        t.accounts.c.screen,
+    )
+    .join(t.accounts, t.accounts.c.id == t.sessions.c.account)
+    .where(t.accounts.c.left_at.is_(None))
+)  # fmt: skip
+
+
 def session_id(token: str) -> str:
     """Under which a session is kept: whoever reads the table cannot come in with it."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _until(row: Any) -> datetime:
+def _until(row: Any, seen_at: datetime | None = None) -> datetime:
     """When a session ends, if nothing more is done in it."""
-    return min(datetime.fromisoformat(row.seen_at) + IDLE, datetime.fromisoformat(row.ends_at))
+    ends_at = datetime.fromisoformat(row.ends_at)
+    if row.screen:
+        return ends_at
+    return min((seen_at or datetime.fromisoformat(row.seen_at)) + IDLE, ends_at)
 
 
 def _end(connection: sa.Connection, session: str) -> None:
@@ -226,9 +287,11 @@ def _end(connection: sa.Connection, session: str) -> None:
 
 def _sweep(connection: sa.Connection, now: datetime) -> None:
     """What is over long since is not kept."""
-    over = sa.or_(
-        t.sessions.c.ends_at <= utc_text(now), t.sessions.c.seen_at <= utc_text(now - IDLE)
+    screens = sa.select(t.accounts.c.id).where(t.accounts.c.screen)
+    idle = sa.and_(
+        t.sessions.c.seen_at <= utc_text(now - IDLE), t.sessions.c.account.not_in(screens)
     )
+    over = sa.or_(t.sessions.c.ends_at <= utc_text(now), idle)
     ids = sa.select(t.sessions.c.id).where(over)
     connection.execute(t.openings.delete().where(t.openings.c.session.in_(ids)))
     connection.execute(t.sessions.delete().where(over))

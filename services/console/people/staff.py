@@ -40,6 +40,7 @@ class Staff:
             "login": account.login,
             "agency": account.agency,
             "name": account.name,
+            "screen": account.screen,
             "state": self._state(account),
             "by": [way for way, there in ways.items() if there is not None],
             "made_at": utc_text(account.made_at),

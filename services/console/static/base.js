@@ -40,10 +40,11 @@ function session(ending, ended) {
   let asked = 0;
   document.addEventListener("keydown", () => (typed = Date.now()), true);
 
-  // What is half written on this page stays on it, whatever comes of this.
+  // What is half written on this page stays on it, whatever comes of this. A screen on a wall has no form:
+  // nobody stands before it who could go on.
   const form = ending.querySelector("form");
   const failed = ending.querySelector("[role=alert]");
-  form.addEventListener("submit", async (event) => {
+  form?.addEventListener("submit", async (event) => {
     event.preventDefault();
     failed.hidden = await told(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
   });
@@ -83,7 +84,7 @@ function session(ending, ended) {
     if (left() <= WARNED_MS && until && Date.now() - asked > every) await ask();
     if (left() <= 0) return end();
     const quiet = Date.now() - typed > PAUSE_MS || left() < WARNED_MS - PATIENCE_MS;
-    if (left() <= WARNED_MS && !ending.open && quiet) ending.showModal();
+    if (form && left() <= WARNED_MS && !ending.open && quiet) ending.showModal();
     next = setTimeout(look, left() > WARNED_MS ? Math.min(left() - WARNED_MS, 60_000) : 500);
   }
 

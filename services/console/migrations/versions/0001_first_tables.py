@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("login", sa.String(length=64), nullable=False),
         sa.Column("agency", sa.String(length=64), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("screen", sa.Boolean(), nullable=False),
         sa.Column("password", sa.Text(), nullable=True),
         sa.Column("subject", sa.String(length=255), nullable=True),
         sa.Column("invited", sa.String(length=64), nullable=True),
