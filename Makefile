@@ -37,7 +37,7 @@ browser: $(READY) ## the console in a real Chromium only
 	$(BIN)/python -m pytest tests/in_a_browser
 
 screenshots: $(READY) ## take the pictures in docs/screenshots anew
-	TSUNAGU_PICTURES=1 $(BIN)/python -m pytest tests/in_a_browser
+	TSUNAGU_PICTURES=1 $(BIN)/python -m pytest tests/in_a_browser/test_a_day.py tests/in_a_browser/test_wall_screen.py
 
 torture: $(READY) ## kill everything at random for ten minutes (DURATION=seconds, SEED=)
 	$(BIN)/python -m tests.torture --seconds $(or $(DURATION),600) $(if $(SEED),--seed $(SEED))

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.in_a_browser.chromium import PHONE, WALL, Watched
 from tests.in_a_browser.conftest import signs_in
-from tests.in_a_browser.looks import for_everyone, looked_at, pictured
+from tests.in_a_browser.looks import for_everyone, looked_at
 from tests.in_a_browser.staff import Staff
 from tests.network import RunningNetwork, eventually
 from tests.partners import a_referral
@@ -122,7 +122,6 @@ def test_an_emergency_is_announced_at_once_and_the_focus_and_its_row_stay(
     assert button.bounding_box() == before
     expect(row(page, emergency)).to_have_count(0)
     looked_at(page, "board_new_ones_wait")
-    pictured(page, "board_new_ones_wait")
     # When the work is over, it is put in, above.
     page.get_by_role("button", name=re.compile("一覧に入れる")).focus()
     expect(row(page, emergency)).to_be_visible()
@@ -240,7 +239,6 @@ def test_a_line_that_is_lost_is_seen_and_told_and_what_was_missed_is_caught_up(
             expect(page.locator("#line")).to_have_text("× つながっていません")
             eventually(lambda: "つながりが切れました" in heard(page, "assertive"), 3, "announced")
             looked_at(page, "board_line_lost")
-            pictured(page, "board_line_lost")
             _, missed = raised(network)
             network.partner("core").acknowledges(known)
             # What is pressed meanwhile is said not to have been sent.
@@ -301,7 +299,6 @@ def test_of_two_who_acknowledge_at_once_one_does_and_the_other_is_told(
         expect(row(page, escalation)).to_have_attribute("data-state", "acknowledged")
     late = pages[0] if "同じ機関" in said[0] else pages[1]
     looked_at(late, "board_somebody_was_quicker")
-    pictured(late, "board_somebody_was_quicker")
 
 
 def test_acknowledged_decided_and_taken_back_by_keyboard_alone(
@@ -399,12 +396,10 @@ def test_the_board_is_for_everyone(network: RunningNetwork, person: Opened) -> N
     board(page)
     for_everyone(page, "board")
     page.evaluate("scrollTo(0, 0)")
-    pictured(page, "board")
     page.set_viewport_size({"width": WALL["width"], "height": WALL["height"]})
-    pictured(page, "board_on_the_wall")
+    looked_at(page, "board_on_a_wide_screen")
     page.set_viewport_size({"width": PHONE["width"], "height": PHONE["height"]})
     looked_at(page, "board_on_a_smartphone")
-    pictured(page, "board_on_a_phone", whole=True)
     page.get_by_role("button", name="English").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Board")
     expect(page.locator("#calls tr").first).to_contain_text("left")
@@ -417,7 +412,6 @@ def test_a_calls_page_is_for_everyone(network: RunningNetwork, person: Opened) -
     page = person("core")
     page.goto(f"/board/{escalation}")
     for_everyone(page, "call")
-    pictured(page, "call", whole=True)
     posted = network.partner(SENDER).posts(a_referral().by_address("小石川5-1-1"))
     undecided = next(x["id"] for x in posted.body["escalations"] if x["code"] == "E06")
     page.goto(f"/board/{undecided}")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import Page, expect
 
 from tests.in_a_browser.chromium import PHONE
-from tests.in_a_browser.looks import for_everyone, looked_at, pictured
+from tests.in_a_browser.looks import for_everyone, looked_at
 from tests.network import RunningNetwork
 from tests.partners import a_referral
 
@@ -43,7 +43,6 @@ def test_word_comes_while_an_answer_is_being_written_and_moves_nothing(
     after = words.bounding_box()
     assert before == after
     for_everyone(page, "inbox")
-    pictured(page, "inbox")
     page.get_by_role("link", name="表示する").click()
     expect(page.get_by_role("article").filter(has_text="緊急").first).to_be_visible()
 

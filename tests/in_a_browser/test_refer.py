@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Request, expect
 
 from tests.in_a_browser.chromium import PHONE, Watched
 from tests.in_a_browser.conftest import signs_in
-from tests.in_a_browser.looks import for_everyone, looked_at, pictured
+from tests.in_a_browser.looks import for_everyone, looked_at
 from tests.in_a_browser.staff import Staff
 from tests.network import RunningNetwork
 
@@ -64,7 +64,6 @@ def test_a_referral_is_typed_in_japanese_left_found_again_posted_and_accepted(
     signs_in(page, staff.login(HOME))
     page.goto("/refer")
     for_everyone(page, "refer")
-    pictured(page, "refer")
     ime = Ime(page)
     name = page.locator("#name")
     name.focus()
@@ -104,7 +103,9 @@ def test_a_referral_is_typed_in_japanese_left_found_again_posted_and_accepted(
     back.get_by_role("button", name="つなぐ", exact=True).click()
     back.wait_for_url("**/referrals/*")
     number = network.partner(HOME).reads(back.url.rpartition("/")[2]).number
-    expect(back.get_by_role("status").first).to_contain_text(f"つなぎました。番号は {number} です。")
+    expect(back.get_by_role("status").first).to_contain_text(
+        f"つなぎました。番号は {number} です。"
+    )
     back.goto("/refer")
     expect(back.get_by_role("region", name="書きかけの下書き")).to_have_count(0)
 

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.in_a_browser.chromium import PHONE
-from tests.in_a_browser.looks import for_everyone, looked_at, pictured
+from tests.in_a_browser.looks import for_everyone, looked_at
 from tests.network import RunningNetwork
 from tests.partners import Answer, a_referral
 
@@ -49,7 +49,6 @@ def test_the_page_is_for_everyone_in_every_state(person: Opened, case: Answer) -
     page = person(HUB)
     page.goto(f"/referrals/{case.id}")
     for_everyone(page, "referral")
-    pictured(page, "referral", whole=True)
     expect(page.get_by_role("img", name="経過の図")).to_be_visible()
     for one in page.locator("main details > summary").all():
         one.click()
@@ -70,7 +69,6 @@ def test_what_is_personal_is_opened_on_a_basis_and_masked_again(
     expect(page.get_by_text(NAME)).to_be_visible()
     expect(page.get_by_text("明日また訪ねる")).to_be_visible()
     for_everyone(page, "referral_opened")
-    pictured(page, "referral-opened", whole=True)
     assert NAME not in page.title()
     page.get_by_role("button", name="閉じる", exact=True).click()
     expect(page.get_by_text(NAME)).to_have_count(0)
@@ -151,7 +149,6 @@ def test_the_list_is_for_everyone_and_finds_a_number(person: Opened, case: Answe
     page = person(HUB)
     page.goto("/referrals")
     for_everyone(page, "referrals")
-    pictured(page, "referrals")
     page.locator("input[name=number]").fill("999999")
     page.get_by_role("button", name="さがす").click()
     looked_at(page, "referrals_no_such_number")

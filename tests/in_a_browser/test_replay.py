@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.in_a_browser.chromium import PHONE, Watched
 from tests.in_a_browser.conftest import signs_in
-from tests.in_a_browser.looks import for_everyone, looked_at, pictured
+from tests.in_a_browser.looks import for_everyone, looked_at
 from tests.in_a_browser.staff import Staff
 from tests.network import RunningNetwork, eventually
 from tests.partners import Answer, a_referral
@@ -142,7 +142,6 @@ def test_the_whole_ward_is_for_everyone(person: Opened, case: Answer) -> None:
     page.goto("/replay/ward")
     expect(page.get_by_role("heading", name="機関ごとの件数")).to_be_visible()
     for_everyone(page, "replay_ward")
-    pictured(page, "replay_ward")
     page.get_by_label("時点", exact=True).focus()
     page.keyboard.press("Home")
     expect(page.locator("#shown")).to_have_attribute("data-index", "0")
@@ -197,4 +196,3 @@ def test_while_audit_is_down_the_slider_says_so_and_the_page_too(
         looked_at(page, "replay_while_audit_is_down")
     network.await_ready()
     replays(page, case)
-    pictured(page, "replay_referral", whole=True)

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from services.console.people.people import IDLE
 from tests.in_a_browser.conftest import signs_in
-from tests.in_a_browser.looks import for_everyone, looked_at, pictured
+from tests.in_a_browser.looks import for_everyone, looked_at
 from tests.in_a_browser.staff import PASSWORD, Staff
 from tests.network import RunningNetwork
 
@@ -18,7 +18,6 @@ def test_the_login_page_is_for_everyone(visitor: Opened) -> None:
     page = visitor()
     expect(page).to_have_title("サインイン | つなぐ")
     for_everyone(page, "login")
-    pictured(page, "login")
 
 
 def test_a_wrong_password_is_told_in_words_and_the_login_is_kept(

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from schemas.outside import JAPAN
 from tests.in_a_browser.chromium import PHONE
-from tests.in_a_browser.looks import for_everyone, looked_at, pictured
+from tests.in_a_browser.looks import for_everyone, looked_at
 from tests.network import RunningNetwork, eventually
 from tests.partners import a_referral
 
@@ -53,7 +53,6 @@ def test_the_ward_at_a_glance_is_for_everyone(person: Opened) -> None:
     expect(page).to_have_title("区のいま | つなぐ")
     expect(page.get_by_role("rowheader", name="本富士地区").first).to_be_visible()
     for_everyone(page, "ward_now")
-    pictured(page, "ward_now", whole=True)
 
 
 @pytest.mark.usefixtures("busy")
@@ -73,7 +72,6 @@ def test_the_month_is_for_everyone(person: Opened) -> None:
     page = person("ward-office", "見本 二郎")
     this_month(page)
     for_everyone(page, "month")
-    pictured(page, "month", whole=True)
     page.get_by_role("link", name="少数を伏せる").click()
     expect(page.get_by_text("秘匿", exact=True).first).to_be_visible()
     looked_at(page, "month_few_hidden")
