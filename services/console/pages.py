@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +89,11 @@ class Pages:
     def render(
         self, visit: Visit, template: str, status: int = 200, **context: Any
     ) -> Response[bytes]:
-        """What was to be said once is said here."""
+        """What was to be said once is said here, if this is what somebody will look at."""
         person = visit.signed_in
-        flashes = visit.flashes.take(person.session) if person is not None else []
+        fetched = visit.request.headers.get("sec-fetch-dest", "document")
+        looked_at = status < HTTPStatus.BAD_REQUEST and fetched == "document"
+        flashes = visit.flashes.take(person.session) if person is not None and looked_at else []
         body = self.html(visit, template, flashes=flashes, **context)
         return Response(body.encode(), status_code=status, media_type=HTML, headers=HEADERS)
 

@@ -44,7 +44,7 @@ LANGUAGE = "tsunagu_language"
 _YEAR = 365 * 86_400
 _TOKEN = 43  # characters of a cookie that we gave
 _TO_THE_FILE = 30.0
-"""Seconds in which the fields before a file must have come."""
+"""Seconds in which a form must have come; of one with a file, the fields before that."""
 _DRAINED = 100 * 1024 * 1024
 _LONGEST_DRAIN = 120.0
 """Bytes of a refused form with a file that are read all the same, and seconds: so that whoever sent too
@@ -180,10 +180,13 @@ class Reception:
             # What a page fetches for itself says nothing of whether somebody sits before it.
             active = deed or visit.request.headers.get("sec-fetch-dest", "document") == "document"
             visit.signed_in = await self._people.who(visit.token, active=active)
-            if deed and not await self._ours(visit):
+            if deed and not await self._reads(visit):
                 return self.refused(visit, HTTPStatus.FORBIDDEN, "form")
             if roles is not None and visit.signed_in is None:
-                return self._to_login(visit, deed=deed)
+                return self._held(visit) if deed else self._to_login(visit)
+            if deed and not self._ours(visit):
+                stale = self.refused(visit, HTTPStatus.FORBIDDEN, "form")
+                return stale if roles is None else self._held(visit)
             if roles is not None and visit.person.role not in roles:
                 return self.refused(visit, HTTPStatus.FORBIDDEN, "role")
             return await act(visit)
@@ -216,27 +219,43 @@ class Reception:
             flashes=self._flashes,
         )
 
-    def _to_login(self, visit: Visit, *, deed: bool) -> Response[bytes]:
+    def _to_login(self, visit: Visit) -> Response[bytes]:
         if EVENT_STREAM in visit.request.headers.get("accept", ""):
             return Response(b"", status_code=204)  # which ends it: a browser does not come back
-        # After a deed one comes back to the start: what was posted is not kept for whoever signs in.
-        back = "/" if deed else visit.here
-        return visit.goes_to(f"/login?next={quote(back, safe='/')}")
+        return visit.goes_to(f"/login?next={quote(visit.here, safe='/')}")
 
-    async def _ours(self, visit: Visit) -> bool:
-        """A form of ours, sent by one of our pages. Reads it."""
+    def _held(self, visit: Visit) -> Response[bytes]:
+        """A form that came too late: its session is over, or somebody signed in anew in another tab. What
+        was typed stays on the page, to be sent again; but for secrets, and what our page did not send."""
+        path = visit.request.url.path
+        kept = visit.form.kept()
+        status = HTTPStatus.UNAUTHORIZED if visit.signed_in is None else HTTPStatus.FORBIDDEN
+        if visit.request.headers.get("sec-fetch-site") != "same-origin" or visit.upload is not None:
+            kept = []
+        if not kept and visit.signed_in is None:
+            return visit.goes_to("/login?next=/")
+        if not kept:
+            return self.refused(visit, status, "form")
+        return self._pages.render(visit, "held.html", int(status), path=path, kept=kept)
+
+    async def _reads(self, visit: Visit) -> bool:
+        """A form that no other site has sent, in time, and of a form's size."""
         request = visit.request
         if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
             return False
         try:
-            if visit.upload is None:
-                visit.form = Form.read(await request.body())
-            else:
-                async with asyncio.timeout(_TO_THE_FILE):
+            async with asyncio.timeout(_TO_THE_FILE):
+                if visit.upload is None:
+                    visit.form = Form.read(await request.body())
+                else:
                     visit.form = await visit.upload.begin()
         except (ValueError, CutOff, TimeoutError):
             return False
-        given = visit.form.get("csrf") or request.headers.get("x-csrf", "")
+        return True
+
+    def _ours(self, visit: Visit) -> bool:
+        """Sent by one of our pages, to whoever has this cookie."""
+        given = visit.form.get("csrf") or visit.request.headers.get("x-csrf", "")
         return hmac.compare_digest(given.encode(), visit.csrf.encode())
 
     def _csrf(self, token: str) -> str:

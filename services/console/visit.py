@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from litestar import Request, Response
 
+from schemas.my_number import names_my_number
 from services.console.person import Person
 from services.console.words import Words
 
@@ -20,6 +21,9 @@ Http = Request[Any, Any, Any]
 
 _MOST_FIELDS = 500
 _MOST_FLASHES = 10_000
+_LAST_FLASHES = 5
+_SECRETS = frozenset({"password", "new", "again", "code"})
+_NOT_TYPED = frozenset({"csrf", "key", "next", "back"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,9 @@ class Flashes:
         self._waiting: OrderedDict[str, list[Flash]] = OrderedDict()
 
     def add(self, session: str, flash: Flash) -> None:
-        self._waiting.setdefault(session, []).append(flash)
+        waiting = self._waiting.setdefault(session, [])
+        waiting.append(flash)
+        del waiting[:-_LAST_FLASHES]
         while len(self._waiting) > _MOST_FLASHES:
             self._waiting.popitem(last=False)
 
@@ -79,6 +85,17 @@ class Form:
 
     def items(self) -> list[tuple[str, str]]:
         return [(name, value) for name, values in self._fields.items() for value in values]
+
+    def kept(self) -> list[tuple[str, str]]:
+        """What may be shown once more in a form that was not taken: no token, no 個人番号; and nothing
+        at all of a form with a secret, or in which nothing was typed or chosen."""
+        if self._fields.keys() & _SECRETS or not self._fields.keys() - _NOT_TYPED:
+            return []
+        return [
+            (name, value)
+            for name, value in self.items()
+            if name != "csrf" and not names_my_number(value)
+        ]
 
 
 @dataclass(slots=True)

@@ -89,6 +89,10 @@ class FrontDoor:
         async def who(visit: Visit) -> Response[bytes]:
             return Response(visit.person.login.encode(), media_type="text/plain")
 
+        async def says(visit: Visit) -> Response[bytes]:
+            visit.flash("済みました", "done")
+            return visit.goes_to("/account")
+
         self.app = Litestar(
             [
                 *pages.handlers(),
@@ -97,6 +101,7 @@ class FrontDoor:
                 at.page("/wall", "wall", WITH_SCREENS, who),
                 at.page("/core-only", "core", {Role.CORE}, who),
                 at.deed("/deed", "deed", EVERYBODY, who),
+                at.deed("/said", "said", EVERYBODY, says),
                 at.nowhere(),
             ],
             openapi_config=None,

@@ -495,3 +495,71 @@ def test_a_stream_of_somebody_who_is_signed_out_ends_for_good(door: FrontDoor) -
         assert (await stranger.get("/who")).status_code == 303
 
     asyncio.run(story())
+
+
+SAME_SITE = {"sec-fetch-site": "same-origin"}
+TYPED = {"situation": "見本の相談 <b>長い</b> 文章", "key": "one", "choice": "a"}
+
+
+def test_what_was_typed_is_not_lost_when_the_session_has_ended_meanwhile(
+    play: Play, door: FrontDoor
+) -> None:
+    async def story(browser: Browser) -> None:
+        old = csrf_of(await browser.get("/account"))
+        door.clock.move(IDLE + MINUTE)
+        late = await browser.http.post("/deed", data={"csrf": old, **TYPED}, headers=SAME_SITE)
+        assert late.status_code == 401
+        assert 'name="situation" value="見本の相談 &lt;b&gt;長い&lt;/b&gt; 文章"' in late.text
+        assert 'name="key" value="one"' in late.text, "sent again, it is the same deed"
+        assert "b>長い" not in late.text
+
+        # Signed in again in another tab: the page that was left open is sent once more, and once again.
+        held = csrf_of(late)
+        await browser.signs_in(LOGIN)
+        again = await browser.http.post("/deed", data={"csrf": held, **TYPED}, headers=SAME_SITE)
+        assert again.status_code == 403
+        assert "見本 職員" in again.text
+        form = {"csrf": csrf_of(again), **TYPED}
+        assert (await browser.http.post("/deed", data=form, headers=SAME_SITE)).text == LOGIN
+
+    play(story)
+
+
+def test_a_form_that_came_too_late_gives_back_no_secret_and_nothing_to_another_site(
+    play: Play, door: FrontDoor
+) -> None:
+    async def story(browser: Browser) -> None:
+        old = csrf_of(await browser.get("/account"))
+        await browser.post("/logout", {}, page="/account")
+        await browser.signs_in(LOGIN)
+        for fields in (
+            {"password": "umi-kara", "login": "mihon-login-9"},
+            {"new": "umi-kara", "again": "umi-kara"},
+            {"number": "123456789018"},
+        ):
+            told = await browser.http.post("/deed", data={"csrf": old, **fields}, headers=SAME_SITE)
+            assert told.status_code == 403
+            assert not any(value in told.text for value in fields.values())
+        elsewhere = {"sec-fetch-site": "cross-site"}
+        for headers in (elsewhere, {}):
+            told = await browser.http.post("/deed", data={"csrf": old, **TYPED}, headers=headers)
+            assert told.status_code == 403
+            assert "見本の相談" not in told.text
+
+    play(story)
+
+
+def test_what_is_said_once_waits_for_a_page_that_somebody_looks_at(
+    play: Play, door: FrontDoor
+) -> None:
+    async def story(browser: Browser) -> None:
+        csrf = csrf_of(await browser.get("/account"))
+        for _ in range(9):
+            await browser.http.post("/said", data={"csrf": csrf})
+        lost = await browser.get("/no/such/page")
+        fetched = await browser.get("/account", **{"sec-fetch-dest": "empty"})
+        assert "済みました" not in lost.text + fetched.text
+        assert (await browser.get("/account")).text.count("済みました") == 5, "the last few"
+        assert "済みました" not in (await browser.get("/account")).text
+
+    play(story)
