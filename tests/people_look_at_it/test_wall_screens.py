@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from runtime.clock import ManualClock
 from services.cli import app
 from services.console.people.people import IDLE, LONGEST, LONGEST_OF_SCREEN
+from services.console.person import Role
 from tests.network import RunningNetwork
 from tests.people_look_at_it.conftest import Person, SignedIn, hidden_of, register
 from tests.people_look_at_it.front_door import OTHER, PASSWORD, Browser, FrontDoor, csrf_of
@@ -55,6 +56,20 @@ def test_a_screen_that_nobody_touches_stays_signed_in_for_four_weeks(door: Front
         assert await shows(wall)
         door.clock.move(DAY)
         assert not await shows(wall)
+
+    asyncio.run(story())
+
+
+def test_a_screen_whom_the_provider_knows_stays_as_long(door: FrontDoor) -> None:
+    async def story() -> None:
+        people = door.people
+        people.accounts.new("core", LOGIN, "見本 相談室", "sub-of-a-screen", screen=True)
+        found = people.accounts.by_subject("sub-of-a-screen")
+        assert found is not None
+        came = await people.begin(found, "A" * 43)
+        assert came is not None
+        assert came.role is Role.SCREEN
+        assert came.until == door.clock.now() + LONGEST_OF_SCREEN
 
     asyncio.run(story())
 
@@ -158,18 +173,18 @@ def test_no_other_page_and_no_deed_is_open_to_a_screen(
     assert "応答待ち" in row_of(wall.get("/board").text, escalation)
 
 
-def test_a_screen_of_another_desk_sees_the_calls_made_to_that_desk(
+def test_a_screen_of_another_desk_shows_the_calls_made_to_that_desk_alone(
     network: RunningNetwork,
 ) -> None:
-    ward = load_ward(bundled_ward())
-    desk = next(desk for desk in ward.desks if desk.agency != ward.core)
-    register(network, desk.agency, "kabe.desk", screen=True)
-    screen = SignedIn(network.console_url, desk.agency, "kabe.desk")
-    _, escalation = raised(network)
-    theirs = screen.get("/board")
+    register(network, "sample-hospital", "kabe.hospital", screen=True)
+    screen = SignedIn(network.console_url, "sample-hospital", "kabe.hospital")
+    _, to_core = raised(network)
+    _, to_hospital = raised(network, "E02")
+    page = screen.get("/board").text
     screen.http.close()
-    assert theirs.status_code == 200
-    assert row_of(theirs.text, escalation) == ""
+    assert "応答待ち" in row_of(page, to_hospital)
+    assert "<button" not in page
+    assert row_of(page, to_core) == ""
 
 
 # -- `tsunagu staff` -----------------------------------------------------------------------------------
