@@ -29,12 +29,13 @@ from runtime.incoming import CutOff
 from runtime.observability import log
 from runtime.settings import Settings
 from runtime.streams import EVENT_STREAM
+from services.console.forms import Form, Http
 from services.console.looks import LooksNotRecorded
 from services.console.metrics import Metrics
 from services.console.pages import Pages
 from services.console.person import Person, Role
 from services.console.uploads import Upload
-from services.console.visit import Flashes, Form, Http, Visit
+from services.console.visit import Flashes, Visit
 from services.console.words import Language, Words
 from wards.model import Ward
 

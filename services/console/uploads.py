@@ -11,7 +11,7 @@ from multipart import (  # type: ignore[import-untyped]
 )
 
 from runtime.incoming import CutOff, Incoming
-from services.console.visit import Form, Http
+from services.console.forms import Form, Http
 
 _MOST_BEFORE = 64 * 1024
 """Bytes of the fields before the file."""

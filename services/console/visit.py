@@ -5,25 +5,17 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from litestar import Request, Response
+from litestar import Response
 
-from schemas.my_number import names_my_number
+from services.console.forms import Form, Http
 from services.console.person import Person
+from services.console.uploads import Upload
 from services.console.words import Words
 
-if TYPE_CHECKING:
-    from services.console.uploads import Upload
-
-Http = Request[Any, Any, Any]
-
-_MOST_FIELDS = 500
 _MOST_FLASHES = 10_000
 _LAST_FLASHES = 5
-_SECRETS = frozenset({"password", "new", "again", "code"})
-_NOT_TYPED = frozenset({"csrf", "key", "next", "back"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,49 +47,6 @@ class Flashes:
         return self._waiting.pop(session, [])
 
 
-class Form:
-    """What was posted. Every field may be there several times, or not at all."""
-
-    def __init__(self, fields: list[tuple[str, str]]) -> None:
-        self._fields: dict[str, list[str]] = {}
-        for name, value in fields:
-            self._fields.setdefault(name, []).append(value)
-
-    @classmethod
-    def read(cls, raw: bytes) -> "Form":
-        """``application/x-www-form-urlencoded``. Raises ValueError for more fields than any form of
-        ours has. What is not UTF-8 becomes U+FFFD; browsers write CRLF, we keep LF."""
-        fields = parse_qsl(
-            raw.decode("ascii", "replace"), keep_blank_values=True, max_num_fields=_MOST_FIELDS,
-            errors="replace",
-        )  # fmt: skip
-        return cls([(name, value.replace("\r\n", "\n")) for name, value in fields])
-
-    def get(self, name: str, default: str = "") -> str:
-        return self._fields.get(name, [default])[0]
-
-    def all(self, name: str) -> list[str]:
-        return list(self._fields.get(name, ()))
-
-    def text(self, name: str) -> str | None:
-        """Without the space around it; None when nothing was typed."""
-        return self.get(name).strip() or None
-
-    def items(self) -> list[tuple[str, str]]:
-        return [(name, value) for name, values in self._fields.items() for value in values]
-
-    def kept(self) -> list[tuple[str, str]]:
-        """What may be shown once more in a form that was not taken: no token, no 個人番号; and nothing
-        at all of a form with a secret, or in which nothing was typed or chosen."""
-        if self._fields.keys() & _SECRETS or not self._fields.keys() - _NOT_TYPED:
-            return []
-        return [
-            (name, value)
-            for name, value in self.items()
-            if name != "csrf" and not names_my_number(value)
-        ]
-
-
 @dataclass(slots=True)
 class Visit:
     """``token``: the visitor's cookie, which is there before anybody signs in. ``form``: of a deed."""
@@ -110,10 +59,10 @@ class Visit:
     flashes: Flashes
     signed_in: Person | None = None
     form: Form = field(default_factory=lambda: Form([]))
-    upload: "Upload | None" = None
+    upload: Upload | None = None
 
     @property
-    def file(self) -> "Upload":
+    def file(self) -> Upload:
         """What comes with a form that has a file."""
         if self.upload is None:
             raise RuntimeError("this form has no file")

@@ -19,12 +19,13 @@ from schemas.looks import LookedAt
 from schemas.outside import local_day
 from schemas.partner import BurningGiven, EscalationGiven, HandoffGiven, ReferralGiven
 from services.console.board.rows import is_undecided, left
+from services.console.forms import Form
 from services.console.line import Line
 from services.console.looks import Looks
 from services.console.pages import Pages
 from services.console.person import Person, Role
 from services.console.reception import Reception
-from services.console.visit import Form, Visit
+from services.console.visit import Visit
 from wards.model import Ward
 
 

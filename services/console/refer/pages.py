@@ -14,6 +14,7 @@ from runtime.broker import NoAnswer
 from schemas.base import JsonObject
 from schemas.codes import Urgency
 from schemas.outside import local_day
+from services.console.forms import Form
 from services.console.line import Line, Said
 from services.console.pages import HEADERS, Pages
 from services.console.person import Role
@@ -33,7 +34,7 @@ from services.console.refer.form import (
     without,
 )
 from services.console.refer.whereabouts import Whereabouts
-from services.console.visit import Form, Visit, new_key
+from services.console.visit import Visit, new_key
 
 WRITERS = (Role.CORE, Role.STAFF, Role.WARD)
 _MOST_POSTED = 10_000

@@ -21,6 +21,7 @@ from schemas.outside import JAPAN, local_day
 from schemas.partner import ReferralGiven
 from schemas.problems import ProblemCode
 from schemas.telling import Names
+from services.console.forms import Form
 from services.console.line import Line, Said
 from services.console.looks import Looks
 from services.console.pages import HEADERS, Pages
@@ -36,7 +37,7 @@ from services.console.referral.numbers import number_of
 from services.console.referral.openings import OPEN_FOR, Openings
 from services.console.referral.possible import Possible, possible
 from services.console.referral.seen import Seen, masked, opened, why_shut
-from services.console.visit import Flash, Form, Visit, new_key
+from services.console.visit import Flash, Visit, new_key
 from wards.model import Ward
 
 DOERS = (Role.CORE, Role.STAFF, Role.WARD)

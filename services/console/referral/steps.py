@@ -11,8 +11,9 @@ from pydantic_core import to_json
 from schemas.base import JsonObject
 from schemas.codes import HandoffKind, HandoffState
 from schemas.problems import MEANINGS, ProblemCode
+from services.console.forms import Form
 from services.console.line import Said
-from services.console.visit import Form, new_key
+from services.console.visit import new_key
 from services.console.words import Words
 
 Problems = list[tuple[str, str]]
