@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from services.console.words import Words
+from tests.builders import BUNKYO
 from tests.network import RunningNetwork, eventually
 from tests.partners import a_referral
 from tests.people_look_at_it.conftest import Person, SignedIn, hidden_of
@@ -309,6 +311,72 @@ def test_a_deed_leads_nowhere_but_to_the_board(network: RunningNetwork, person: 
         assert went.url.host == httpx.URL(network.console_url).host
         assert went.url.path in ("/board", "/login")
         assert went.url.path == "/board" or back == "/board/../login"
+
+
+# -- where nobody answers ----------------------------------------------------------------------------
+
+
+def sends_it_again(who: SignedIn, page: httpx.Response) -> httpx.Response:
+    """The one form of the page that came, as it is."""
+    forms = re.findall(
+        r'<form method="post" action="(/board/[^"]+)">(.*?)</form>', page.text, re.DOTALL
+    )
+    [(path, inside)] = forms
+    fields = re.findall(r'name="(\w+)" value="([^"]*)"', inside)
+    written = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", inside, re.DOTALL)
+    sent: dict[str, str | list[str]] = {}
+    for name in dict.fromkeys(name for name, _ in fields):
+        sent[name] = [unescape(value) for each, value in fields if each == name]
+    if written:
+        sent["text"] = unescape(written[1])
+    return who.http.post(path, data=sent)
+
+
+def test_what_was_asked_while_nobody_took_it_is_kept_and_asked_once(
+    network: RunningNetwork, person: Person
+) -> None:
+    referral, escalation = raised(network)
+    core = person("core")
+    does(core, escalation, "acknowledge")
+    hidden = hidden_of(core.get(f"/board/{escalation}").text)
+    to = ["hub-komagome", "hub-tomisaka"]
+    asked = {**hidden, "kind": "transfer", "offer_to": to, "text": "夜間も<つながる>窓口へ\n急ぎ"}
+    with network.frozen("intake"):
+        unanswered = core.http.post(f"/board/{escalation}/offer", data=asked)
+    assert unanswered.status_code == 503
+    assert "二重にはなりません" in unanswered.text
+    assert "夜間も&lt;つながる&gt;窓口へ\n急ぎ</textarea>" in unanswered.text
+    for words in (
+        Words(BUNKYO).agency(to[0]),
+        Words(BUNKYO).agency(to[1]),
+        f'name="key" value="{hidden["key"]}"',
+    ):
+        assert words in unanswered.text
+    assert "打診しました" in sends_it_again(core, unanswered).text
+    network.settle()
+    handoffs = network.partner(SENDER).reads(referral).body["handoffs"]
+    assert sorted(h["to"] for h in handoffs if h["from"] == "core") == sorted(to)
+
+
+def test_words_beside_a_decision_are_kept_while_the_deciding_service_is_away(
+    network: RunningNetwork, person: Person
+) -> None:
+    _, escalation = raised(network)
+    core = person("core")
+    does(core, escalation, "acknowledge", advise_only="yes")
+    hidden = hidden_of(core.get(f"/board/{escalation}").text)
+    decided = {**hidden, "disposition": "advised", "text": "家族に電話で助言した。"}
+    path = f"/board/{escalation}/resolve"
+    with network.frozen("referral"):
+        unanswered = core.http.post(path, data=decided)
+        script = core.http.post(path, data=decided, headers={"accept": "application/json"})
+    assert unanswered.status_code == script.status_code == 503
+    assert "家族に電話で助言した。" in unanswered.text
+    assert script.json()["alert"]
+    assert "二重にはなりません" in script.json()["said"]
+    network.await_ready()
+    assert "解決しました" in sends_it_again(core, unanswered).text
+    assert state_of(network, escalation) == "resolved"
 
 
 # -- live --------------------------------------------------------------------------------------------

@@ -5,12 +5,15 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import wraps
+from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
 from litestar import Response
 from pydantic_core import to_json
 
+from runtime.broker import NoAnswer
 from schemas.base import JsonObject
 from schemas.codes import Disposition, EscalationState, HandoffKind, HandoffState, Stage
 from schemas.outside import JAPAN
@@ -25,7 +28,32 @@ from wards.model import Ward
 JSON = "application/json"
 _FIELDS = {"text": "text", "note": "text", "to": "to", "disposition": "disposition",
            "district": "district", "function": "function", "kind": "kind"}  # fmt: skip
+_UNANSWERED = (
+    "いま返事がありません。数秒おいて、このままもう一度送ってください。二重にはなりません。",
+    "There is no answer just now. Send it once more in a few seconds, as it is; it will not count twice.",
+)
+_NAMES = {
+    "acknowledge": ("応答する", "Acknowledge"),
+    "rule": ("地区を判定する", "Rule the district"),
+    "resolve": ("対応を決める", "Decide what becomes of it"),
+    "offer": ("他機関に打診する", "Ask other agencies"),
+    "withdraw": ("打診を取り下げる", "Withdraw an offer"),
+}
 Row = Callable[[Visit, UUID], Awaitable[tuple[int, str]]]
+Deed = Callable[["Answering", Visit], Awaitable[Response[bytes]]]
+
+
+def _or_again(act: Deed) -> Deed:
+    """Where nobody answers, whoever typed something has it still."""
+
+    @wraps(act)
+    async def deed(self: "Answering", visit: Visit) -> Response[bytes]:
+        try:
+            return await act(self, visit)
+        except NoAnswer:
+            return self.again(visit, HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return deed
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +79,7 @@ class Answering:
 
     # -- deeds -----------------------------------------------------------------------------------
 
+    @_or_again
     async def acknowledge(self, visit: Visit) -> Response[bytes]:
         known = await self._page.read(visit)
         if known is None:
@@ -69,6 +98,7 @@ class Answering:
                 done = Done(done.ja, done.en, "resolve", back_to)
         return await self._answer(visit, known, said, done)
 
+    @_or_again
     async def rule(self, visit: Visit) -> Response[bytes]:
         known = await self._page.read(visit)
         if known is None:
@@ -88,6 +118,7 @@ class Answering:
         )
         return await self._answer(visit, known, said, done)
 
+    @_or_again
     async def resolve(self, visit: Visit) -> Response[bytes]:
         known = await self._page.read(visit)
         if known is None:
@@ -125,6 +156,7 @@ class Answering:
                 return Done("助言して解決しました。", "Resolved with advice.")
         return Done(*done, *self._withdrawal(known, said))
 
+    @_or_again
     async def offer(self, visit: Visit) -> Response[bytes]:
         known = await self._page.read(visit)
         if known is None:
@@ -142,6 +174,7 @@ class Answering:
         done = Done("打診しました。", "Asked.", undo, fields)
         return await self._answer(visit, known, said, done)
 
+    @_or_again
     async def withdraw(self, visit: Visit) -> Response[bytes]:
         """One offer, or all those that one deed made."""
         known = await self._page.read(visit)
@@ -191,8 +224,12 @@ class Answering:
         return ("withdraw", {"handoffs": " ".join(made)}) if made else (None, {})
 
     async def _answer(self, visit: Visit, known: Known, said: Said, done: Done) -> Response[bytes]:
+        if said.status >= HTTPStatus.INTERNAL_SERVER_ERROR or (
+            said.status == HTTPStatus.TOO_MANY_REQUESTS
+        ):
+            return self.again(visit, said.status)
         if not said.done:
-            now = await self._page.read(visit) or known
+            now = await self._now(visit, known)
             problem = _problem(visit, now, said)
             return await self._refuse(visit, now, said.status, problem)
         if said.pending:
@@ -220,11 +257,48 @@ class Answering:
             return await self._json(visit, known, status, flash, "")
         return await self._page.show(visit, known, status, problem)
 
+    async def _now(self, visit: Visit, known: Known) -> Known:
+        try:
+            return await self._page.read(visit) or known
+        except NoAnswer:
+            return known
+
+    def again(self, visit: Visit, status: int) -> Response[bytes]:
+        """The form by itself, as it was sent and with its key: it may have been taken all the same."""
+        call, deed = visit.path("escalation"), visit.request.url.path.rpartition("/")[2]
+        why = visit.t(*_UNANSWERED)
+        if visit.request.headers.get("accept") == JSON:
+            note = self._pages.html(
+                visit, "board/said.html", said=Flash(*_UNANSWERED, alert=True), link=""
+            )
+            told = {"said": why, "alert": True, "note": note, "id": call, "change": 0, "html": ""}
+            return Response(to_json(told), status_code=status, media_type=JSON, headers=HEADERS)
+        form = visit.form
+        not_again = ("csrf", "key", "text")
+        response = self._pages.render(
+            visit,
+            "board/again.html",
+            status,
+            what=visit.t(*_NAMES[deed]),
+            why=why,
+            chosen=_chosen(visit),
+            path=visit.request.url.path,
+            fields=[item for item in form.items() if item[0] not in not_again],
+            text=form.get("text"),
+            same_key=form.get("key") or new_key(),
+            back=_back(visit),
+        )
+        response.headers["Retry-After"] = "5"
+        return response
+
     async def _json(
         self, visit: Visit, known: Known, status: int, flash: Flash, link: str
     ) -> Response[bytes]:
         """For the board's own script, which stays where it is."""
-        change, html = await self._row(visit, known.call.id)
+        try:
+            change, html = await self._row(visit, known.call.id)
+        except NoAnswer:
+            change, html = 0, ""  # it comes with the stream
         told = {
             "said": visit.t(flash.ja, flash.en),
             "alert": flash.alert,
@@ -241,6 +315,31 @@ def _with_text(visit: Visit, body: JsonObject) -> JsonObject:
     return body if text is None else body | {"text": text}
 
 
+def _chosen(visit: Visit) -> list[tuple[str, str]]:
+    """What was chosen in a form, in words; what was typed is none of it."""
+    form, words = visit.form, visit.words
+    given = {
+        visit.t("応答", "Acknowledge"): [
+            visit.t("助言のみ", "Advise only") for how in form.all("advise_only") if how == "yes"
+        ],
+        visit.t("対応", "What becomes of it"): [
+            words.code(way, "Disposition") for way in form.all("disposition")
+        ],
+        visit.t("つなぐ先", "Hand on to"): [words.agency(each) for each in form.all("to") if each],
+        visit.t("地区", "District"): [words.district(each) for each in form.all("district")],
+        visit.t("打診の種類", "What is asked"): [
+            words.code(kind, "HandoffKind") for kind in form.all("kind")
+        ],
+        visit.t("打診する機関", "Whom to ask"): [
+            words.agency(each) for each in form.all("offer_to")
+        ],
+        visit.t("求める機能", "Function"): [
+            words.term("functions", each) for each in form.all("function") if each
+        ],
+    }
+    return [(name, visit.t("、", ", ").join(those)) for name, those in given.items()]
+
+
 def _back(visit: Visit) -> str:
     path = local_path(visit.form.get("back"), "/board")
     return path if path.split("?")[0].split("/")[1] == "board" else "/board"
@@ -250,7 +349,9 @@ def _key(visit: Visit, *what: str) -> str:
     """One for one showing of a form, one deed and what was typed. Letters only: digits could look like a
     number that must not be written anywhere."""
     shown = visit.form.get("key") or new_key()
-    typed = sorted(item for item in visit.form.items() if item[0] not in ("csrf", "key", "back"))
+    not_typed = ("csrf", "key", "back")
+    # A field that was left empty is none, in whichever form.
+    typed = sorted(item for item in visit.form.items() if item[1] and item[0] not in not_typed)
     material = to_json([visit.person.session, shown, what, typed])
     digest = hashlib.sha256(material).hexdigest()
     return digest.translate(str.maketrans("0123456789abcdef", "abcdefghijklmnop"))
