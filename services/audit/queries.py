@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Final
+from uuid import UUID
 
 from sqlalchemy.engine import Engine
 
@@ -78,6 +79,7 @@ class Questions:
             body = _BROKEN
         return q.Told(
             found=True,
+            referral=_id_of(referral),
             body={
                 **body,
                 "looks": looks_told((row.idx, row.body) for row in looks),
@@ -150,3 +152,11 @@ class Questions:
             return month_of(entries, year, month, self._ward, now)
 
         return reckon
+
+
+def _id_of(referral: str) -> UUID | None:
+    """None where the ledger's rows were altered so far that it is no id."""
+    try:
+        return UUID(referral)
+    except ValueError:
+        return None

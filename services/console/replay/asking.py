@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,21 +26,31 @@ class NoSuchReferral(LookupError):
     """Not in the ledger, or not for this agency."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """``asked``: the entries that were in the export, among them those whose bytes the agency may not
+    have, which come by no other export either."""
+
+    asked: frozenset[UUID]
+    heard: tuple[Heard, ...]
+
+
 class Asking:
     """Raises NoAnswer while audit is down."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._ids: OrderedDict[str, UUID] = OrderedDict()
-        self._heard: OrderedDict[tuple[str, UUID], tuple[Heard, ...]] = OrderedDict()
+        self._heard: OrderedDict[tuple[str, UUID], _Kept] = OrderedDict()
 
     async def id_of(self, agency: str, ref: str) -> UUID:
-        """Which referral a number is. It stays the same for ever, so it is asked once."""
+        """Which referral a number is, even where its entries cannot be replayed any more. It stays the
+        same for ever, so it is asked once."""
         if ref not in self._ids:
-            state = (await self._replay(agency, ref)).get("state")
-            if state is None:
+            told = await self._told(agency, ref)
+            if told.referral is None:
                 raise NoSuchReferral
-            self._ids[ref] = UUID(state["id"])
+            self._ids[ref] = told.referral
             while len(self._ids) > _MOST_IDS:
                 self._ids.popitem(last=False)
         return self._ids[ref]
@@ -51,12 +62,19 @@ class Asking:
         size = None
         if as_known and at is not None:
             all_of_it = await self._replay(agency, ref)
+            if "problem" in all_of_it:
+                return all_of_it
             size = known_by(all_of_it["entries"], at)
         return await self._replay(agency, ref, at, size)
 
     async def _replay(
         self, agency: str, ref: str, at: datetime | None = None, size: int | None = None
     ) -> JsonObject:
+        return (await self._told(agency, ref, at, size)).body
+
+    async def _told(
+        self, agency: str, ref: str, at: datetime | None = None, size: int | None = None
+    ) -> q.Told:
         try:
             question = q.ReplayReferral.model_validate(
                 {"agency": agency, "ref": ref, "at": at, "size": size}
@@ -66,24 +84,25 @@ class Asking:
         told = await self._line.ask("audit", "replay", question, _PATIENCE)
         if not told.found:
             raise NoSuchReferral
-        return told.body
+        return told
 
     async def heard(
         self, agency: str, referral: UUID, entries: list[JsonObject]
     ) -> tuple[Heard, ...]:
         """The events themselves, from the ledger's own bytes; of ``entries``, no others. An event that
         the agency may not be told is left out."""
-        kept = self._heard.get((agency, referral), ())
-        wanted = {UUID(entry["id"]) for entry in entries}
-        if not wanted <= {each.id for each in kept}:
+        kept = self._heard.get((agency, referral))
+        wanted = frozenset(UUID(entry["id"]) for entry in entries)
+        if kept is None or not wanted <= kept.asked:
             exported = await self.export(agency, referral)
             texts = [one["entry"] for one in exported["receipts"] if "entry" in one]
-            kept = heard_in(JournalEntry.from_json(text) for text in texts)
+            asked = frozenset(UUID(one["event"]) for one in exported["receipts"])
+            kept = _Kept(asked, heard_in(JournalEntry.from_json(text) for text in texts))
             self._heard[agency, referral] = kept
             self._heard.move_to_end((agency, referral))
             while len(self._heard) > _MOST_KEPT:
                 self._heard.popitem(last=False)
-        return tuple(each for each in kept if each.id in wanted)
+        return tuple(each for each in kept.heard if each.id in wanted)
 
     async def export(self, agency: str, referral: UUID) -> JsonObject:
         """One referral's entries with their receipts, all of them."""
