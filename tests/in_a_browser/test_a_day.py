@@ -205,25 +205,35 @@ def on_the_board(page: Page, number: str) -> Locator:
     return page.locator("#calls tr[data-call]").filter(has_text=number)
 
 
-def a_ward_at_work(network: RunningNetwork) -> None:
+def a_ward_at_work(network: RunningNetwork, calendar: Calendar) -> None:
     """What others do in these days, by their own systems: without it no table is like a real one."""
     plain = a_referral().having(person={"name": "見本 三郎"}, summary="見本の相談です。")
     hubs = {"motofuji": 9, "komagome": 4, "tomisaka": 6, "otsuka": 2}
     urgencies = ("routine", "routine", "urgent", "information")
     functions = ("consultation", "experience", "community")
+    outcomes = ("got_help", "referred_elsewhere", "no_longer_wanted")
+    sent = []
     for district, count in hubs.items():
         for n in range(count):
             case = plain.to_district(district).without("address")
             case = case.having(urgency=urgencies[n % 4], function=functions[n % 3])
-            sent = network.partner(f"anshin-{district}").posts(case)
-            assert sent.status == 201, sent.body
-            hub = network.partner(f"hub-{district}")
+            posted = network.partner(f"anshin-{district}").posts(case)
+            assert posted.status == 201, posted.body
+            sent.append((n, f"hub-{district}", posted))
+    # Each third of the answers comes a while after the one before it.
+    for turn, minutes in enumerate((7, 18, 15)):
+        calendar.passes(minutes)
+        for each, (n, hub, posted) in enumerate(sent):
+            if each % 3 != turn:
+                continue
             if n % 5 == 4:
-                assert hub.declines(sent.handoff(to=f"hub-{district}")).status == 200
-            elif n % 3 < 2:
-                assert hub.accepts(sent.handoff(to=f"hub-{district}")).status == 200
-            if n % 6 == 0:
-                assert hub.closes(sent.number).status == 200
+                reason = ("no_capacity", "out_of_scope")[turn % 2]
+                assert network.partner(hub).declines(posted.handoff(to=hub), reason).status == 200
+            elif n % 7 != 2:
+                assert network.partner(hub).accepts(posted.handoff(to=hub)).status == 200
+                if each % 4 == 0:
+                    closed = network.partner(hub).closes(posted.number, outcomes[turn])
+                    assert closed.status == 200, closed.body
 
 
 # -- the first day: a telephone call comes in ---------------------------------------------------------------
@@ -452,6 +462,13 @@ def counts(page: Page, month: datetime) -> list[dict[str, str]]:
     looked_at(page, "days_month_few_hidden")
     page.emulate_media(media="print")
     resized(page, A4)
+    page.evaluate(
+        """() => {
+            const paper = new CSSStyleSheet();
+            paper.replaceSync("body { margin: 15mm 14mm; }");
+            document.adoptedStyleSheets = [paper];
+        }"""
+    )
     pictured(page, "month_printed")
     resized(page, DESK)
     page.emulate_media(media="screen")
@@ -471,7 +488,7 @@ def test_a_referral_goes_through_the_days_of_all_who_work_with_it(
     comes: Comes,
     staff: Staff,
 ) -> None:
-    a_ward_at_work(network)
+    a_ward_at_work(network, calendar)
     stranger = watched().page()
     stranger.goto("/login")
     pictured(stranger, "login")
@@ -550,13 +567,11 @@ def test_a_referral_goes_through_the_days_of_all_who_work_with_it(
     of = calendar.now
     calendar.becomes(next_month(of))
     lines = counts(comes("ward-office", "見本 区役所"), of)
-    stages = [line for line in lines if line["区分コード"] == "hub"]
     assert lines[0]["年月"] == f"{of.year}-{of.month:02d}"
     assert any(line["秘匿"] == "1" and line["値"] == "" for line in lines)
     told = [int(line["値"]) for line in lines if line["単位"] == "件" and line["値"]]
     assert told
     assert not any(0 < number < 5 for number in told)
-    assert stages or lines
 
 
 def test_with_scripts_off_the_same_is_done_by_buttons_and_links(comes: Comes) -> None:
@@ -593,7 +608,8 @@ def test_with_scripts_off_the_same_is_done_by_buttons_and_links(comes: Comes) ->
 def test_in_the_end_the_ledger_is_whole_and_every_page_that_was_shown_is_on_record(
     network: RunningNetwork, staff: Staff, opened: set[tuple[str, str, str]]
 ) -> None:
-    """Runs after the days above; by itself there is little to check."""
+    if not opened:
+        pytest.skip("nobody was shown anything: it belongs to the days above")
     network.settle()
     assert verified(network)["entries"] > 0
     numbers = {
