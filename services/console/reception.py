@@ -77,7 +77,7 @@ class Reception:
         self._metrics = metrics
         self._secret = secret
         self._secure = settings.console_url.startswith("https://")
-        self.cookie = "__Host-tsunagu" if self._secure else "tsunagu"
+        self.cookie = self.for_this_host("tsunagu")
         self._flashes = Flashes()
         self._drained_now = 0
 
@@ -276,10 +276,23 @@ class Reception:
             )
 
     def keep_language(self, response: Response[bytes], language: Language) -> None:
+        self.keep(response, LANGUAGE, language, _YEAR)
+
+    def keep(
+        self, response: Response[bytes], name: str, value: str, age: int, path: str = "/"
+    ) -> None:
+        """Another cookie, for ``age`` seconds; 0: it is kept no longer."""
         response.set_cookie(
-            LANGUAGE, language, path="/", max_age=_YEAR, httponly=True, samesite="lax",
-            secure=self._secure,
-        )  # fmt: skip
+            name, value, path=path, max_age=age, httponly=True, samesite="lax", secure=self._secure
+        )
+
+    def for_this_host(self, name: str) -> str:
+        """A cookie's name, such that over https no other host of the domain can have set it."""
+        return f"__Host-{name}" if self._secure else name
+
+    def key_for(self, purpose: str) -> bytes:
+        """A key of 32 bytes that follows from the console's own, and is good for nothing else."""
+        return hmac.digest(self._secret, b"key\x1f" + purpose.encode(), hashlib.sha256)
 
     # -- what no handler saw ---------------------------------------------------------------------
 

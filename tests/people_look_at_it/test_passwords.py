@@ -17,12 +17,20 @@ from runtime.clock import ManualClock
 from services.console.people.accounts import Accounts, Refused, code_hash, login_of
 from services.console.people.failures import Failures
 from services.console.people.passwords import Bad, Busy, Passwords, plain, why_not
-from services.console.people.tries import MOST_OF_ALL, MOST_OF_ONE, Tries, address_of, proxies_of
+from services.console.people.tries import (
+    MOST_OF_ALL,
+    MOST_OF_OFFICE,
+    MOST_OF_ONE,
+    Tries,
+    address_of,
+    proxies_of,
+)
 from tests.people_look_at_it.front_door import PASSWORD, Browser, FrontDoor, csrf_of
 from wards.load import bundled_ward, load_ward
 
 LOGIN = "a.mihon"
 WRONG = "not the right one"
+KNOWN = "tsunagu_known"
 NAMES = (LOGIN, "a", "mihon", "基幹相談支援センター", "Core Centre", "文京区", "Bunkyo")
 _TOKEN = re.compile(r'value="[A-Za-z0-9_-]{20,}"|/static/[0-9a-f]+/')
 
@@ -282,6 +290,85 @@ def test_all_together_are_limited_as_well(clock: ManualClock) -> None:
     assert tries.wait("203.0.113.1") == 0
 
 
+def test_one_line_with_very_many_networks_is_one_place(clock: ManualClock) -> None:
+    """A house is given 256 networks of IPv6, an office 65,536: they share what one may be wrong."""
+    tries = Tries(clock)
+    house = [f"2001:db8:1:{n:x}::5" for n in range(256)]
+    for n in range(MOST_OF_ONE):
+        tries.wrong(address_of(house[n], "", ()))
+    assert all(tries.wait(address_of(one, "", ())) == 600 for one in house)
+    assert tries.wait(address_of("2001:db8:1:100::5", "", ())) == 0
+    office = [f"2001:db8:2:{n:x}00::5" for n in range(256)]
+    for n in range(MOST_OF_OFFICE):
+        tries.wrong(address_of(office[n % 256], "", ()))
+    assert all(tries.wait(address_of(one, "", ())) == 600 for one in office)
+    assert tries.wait(address_of("2001:db8:3::5", "", ())) == 0
+
+
+def test_who_signed_in_here_before_comes_in_whatever_everybody_else_does(door: FrontDoor) -> None:
+    """Very many wrong ones from very many addresses shut out nobody who works here."""
+
+    async def story() -> None:
+        door.account(LOGIN)
+        known, stranger = door.browser(), door.browser("198.51.100.20")
+        given = (await known.signs_in(LOGIN)).headers.get_list("set-cookie")
+        [cookie] = [one for one in given if one.startswith(KNOWN)]
+        assert LOGIN not in cookie
+        assert "HttpOnly" in cookie
+        assert "SameSite=lax" in cookie
+        await known.post("/logout", {}, page="/account")
+        tries = door.sign_in.entrance.tries
+        for n in range(MOST_OF_ALL):
+            tries.wrong(f"203.0.{n // 250}.{n % 250}")
+        assert (await stranger.signs_in(LOGIN)).status_code == 429
+        assert (await known.signs_in(LOGIN)).status_code == 303
+        # A mark that somebody made up, or that is too old, is none.
+        mark = known.http.cookies[KNOWN]
+        for other in (
+            "",
+            "x",
+            mark[:-1] + ("A" if mark[-1] != "A" else "B"),
+            "9" + mark[1:],
+            "1.2.あ",
+        ):
+            forged = await stranger.get("/login")
+            fields = {"csrf": csrf_of(forged), "login": LOGIN, "password": PASSWORD}
+            cookies = f"{door.cookie}={stranger.http.cookies[door.cookie]}; {KNOWN}={other}"
+            told = await stranger.http.post(
+                "/login", data=fields, headers={"cookie": cookies.encode()}
+            )
+            assert told.status_code == 429, other
+        await known.post("/logout", {}, page="/account")
+        door.clock.move(timedelta(days=90, seconds=1))
+        for n in range(MOST_OF_ALL):
+            tries.wrong(f"203.0.{n // 250}.{n % 250}")
+        known.http.cookies.set(KNOWN, mark)
+        assert (await known.signs_in(LOGIN)).status_code == 429
+
+    asyncio.run(story())
+
+
+def test_having_signed_in_once_gives_no_leave_to_guess(door: FrontDoor) -> None:
+    """From however many addresses, and however often the mark was given: it is the account's."""
+
+    async def story() -> None:
+        door.account(LOGIN)
+        marked = [door.browser(f"203.0.113.{n}") for n in range(4)]
+        for browser in marked:
+            await browser.signs_in(LOGIN)
+            await browser.post("/logout", {}, page="/account")
+        for n in range(MOST_OF_ONE):
+            browser = marked[n % 4]
+            assert (await browser.signs_in(f"someone{n}", WRONG)).status_code == 422
+        tries = door.sign_in.entrance.tries
+        for n in range(MOST_OF_ALL):
+            tries.wrong(f"192.0.{n // 250}.{n % 250}")
+        for browser in marked:
+            assert (await browser.signs_in(LOGIN)).status_code == 429
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("peer", "forwarded", "address"),
     [
@@ -292,7 +379,11 @@ def test_all_together_are_limited_as_well(clock: ManualClock) -> None:
         ("10.0.0.2", "203.0.113.5, 10.0.0.9", "203.0.113.5"),
         ("10.0.0.2", "garbage", "10.0.0.2"),
         ("10.0.0.2", "", "10.0.0.2"),
-        ("2001:db8:1:2:3:4:5:6", "", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2:3:4:5:6", "", "2001:db8:1::/56"),
+        # A socket for both kinds of addresses writes the older ones so.
+        ("::ffff:203.0.113.9", "", "203.0.113.9"),
+        ("::ffff:10.0.0.2", "203.0.113.5", "203.0.113.5"),
+        ("10.0.0.2", "203.0.113.5, ::ffff:10.0.0.9", "203.0.113.5"),
         ("", "", "unknown"),
     ],
 )

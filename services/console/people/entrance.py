@@ -8,20 +8,25 @@ from litestar import Response
 from runtime.clock import Clock
 from runtime.settings import Settings, SettingsError
 from services.console.people.accounts import Account
+from services.console.people.known import COOKIE, GOOD_FOR, Known
 from services.console.people.passwords import Busy
 from services.console.people.people import People, Refusal
 from services.console.people.tries import Tries, address_of, proxies_of
-from services.console.reception import new_token
+from services.console.reception import Reception, new_token
 from services.console.visit import Visit
 
 _BUSY = timedelta(seconds=10)
 
 
 class Entrance:
-    def __init__(self, settings: Settings, clock: Clock, people: People) -> None:
+    def __init__(
+        self, settings: Settings, clock: Clock, people: People, reception: Reception
+    ) -> None:
         """Raises SettingsError."""
         self._people = people
-        self._tries = Tries(clock)
+        self._reception = reception
+        self._known = Known(reception.key_for("known"), clock)
+        self.tries = Tries(clock)
         try:
             self._proxies = proxies_of(settings.trusted_proxies)
         except ValueError as error:
@@ -29,11 +34,11 @@ class Entrance:
 
     def wait(self, visit: Visit) -> timedelta | None:
         """How long nothing more is looked at from where this visit comes; None: it is."""
-        seconds = self._tries.wait(self._address(visit))
+        seconds = self.tries.wait(self._address(visit), self._whose(visit))
         return timedelta(seconds=seconds) if seconds > 0 else None
 
     def wrong(self, visit: Visit) -> None:
-        self._tries.wrong(self._address(visit))
+        self.tries.wrong(self._address(visit), self._whose(visit))
 
     async def tried(self, visit: Visit, login: str, password: str) -> Account | Refusal:
         """Whose login and password these are, unless too many were wrong."""
@@ -54,7 +59,18 @@ class Entrance:
         token = new_token()
         visit.signed_in = await self._people.begin(account, token, visit.signed_in)
         visit.token = token
-        return visit.goes_to(back)
+        response = visit.goes_to(back)
+        if visit.signed_in is not None:
+            mark, age = self._known.mark(account.id), int(GOOD_FOR.total_seconds())
+            self._reception.keep(response, self._cookie, mark, age)
+        return response
+
+    @property
+    def _cookie(self) -> str:
+        return self._reception.for_this_host(COOKIE)
+
+    def _whose(self, visit: Visit) -> str | None:
+        return self._known.whose(visit.request.cookies.get(self._cookie, ""))
 
     def _address(self, visit: Visit) -> str:
         request = visit.request

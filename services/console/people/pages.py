@@ -46,7 +46,7 @@ class SignIn:
         self._reception = reception
         self._pages = pages
         self._people = people
-        self._entrance = entrance = Entrance(settings, clock, people)
+        self.entrance = entrance = Entrance(settings, clock, people, reception)
         self._own = OwnAccount(ward, reception, pages, people, entrance)
         if provider is None and settings.console_oidc_issuer:
             provider = Provider(settings, clock)
@@ -88,12 +88,12 @@ class SignIn:
         missing = [name for name, typed in (("login", login), ("password", password)) if not typed]
         if missing:
             return self._form(visit, back, 422, missing=missing)
-        found = await self._entrance.tried(visit, login, password)
+        found = await self.entrance.tried(visit, login, password)
         if isinstance(found, Refusal):
             if found.wait is not None:
                 return self._form(visit, back, 429, wait=found.wait)
             return self._form(visit, back, 422, wrong=True)
-        return await self._entrance.comes_in(visit, found, back)
+        return await self.entrance.comes_in(visit, found, back)
 
     def _form(
         self,
