@@ -252,6 +252,16 @@ def test_a_name_of_ten_thousand_characters_is_told_its_length_and_stays(staff: S
     assert "あ" * 10_000 in page.text
 
 
+def test_a_situation_has_room_for_how_it_came(network: RunningNetwork, staff: SignedIn) -> None:
+    most = 10_000 - len("（受け方: 電話）\n")
+    page = send(staff, typed(came_by="phone", summary="長" * (most + 1)))
+    assert page.status_code == 422
+    assert errors_of(page)["summary"] == f"状況: {most:,}文字までです（いまは{most + 1:,}文字）"
+    told = opened(network, send(staff, typed(came_by="phone", summary="長" * most)))
+    assert len(told["summary"]) == 10_000
+    assert opened(network, send(staff, typed(summary="長" * 10_000)))["summary"] == "長" * 10_000
+
+
 @pytest.mark.parametrize("sign", ["\x00", "\x1b", "\x85", "\x7f"])
 def test_control_characters_are_refused_in_words(staff: SignedIn, sign: str) -> None:
     page = send(staff, typed(name=f"見本{sign}花子"))

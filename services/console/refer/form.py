@@ -286,10 +286,11 @@ class _Reader:
         """How it came is said before it: whoever reads the referral wants to know, and the contract has
         no field for it."""
         text = self._needed("summary")
+        return text if text is None else self._came() + text
+
+    def _came(self) -> str:
         came = CAME_BY.get(self._of("came_by") or "")
-        if text is None or came is None:
-            return text
-        return f"（受け方: {came[0]}）\n{text}"
+        return f"（受け方: {came[0]}）\n" if came is not None else ""
 
     def _consent(self) -> JsonObject | None:
         return _filled(
@@ -369,6 +370,8 @@ class _Reader:
     def _refuse_what_cannot_be_kept(self) -> None:
         for name in FIELDS:
             most = TEXT if name in _TEXTS else LINE
+            if name == "summary":
+                most -= len(self._came())
             for value in self._typed.get(name, ()):
                 refused = refuse_text(value)
                 if has_my_number(value):
