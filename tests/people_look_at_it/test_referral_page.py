@@ -439,11 +439,25 @@ def test_a_case_is_found_by_its_number(
     network: RunningNetwork, person: Person, typed: Callable[[str], str]
 ) -> None:
     case = posted(network)
-    found = person(HUB).get("/referrals", params={"number": typed(case["number"])})
+    found = person(HUB).post("/referrals", {"number": typed(case["number"])}, page="/referrals")
     assert found.url.path == f"/referrals/{case['number']}"
-    none = person(STRANGER).get("/referrals", params={"number": case["number"]})
+    by_id = person(HUB).post("/referrals", {"number": case["id"].upper()}, page="/referrals")
+    assert by_id.url.path == own(case)
+    none = person(STRANGER).post("/referrals", {"number": case["number"]}, page="/referrals")
     assert none.status_code == 404
     assert "関わる相談ではありません" in text_of(none)
+
+
+@pytest.mark.parametrize("typed", [NAME, "https://example.jp/", "1" * 5000, "../account"])
+def test_a_name_that_was_typed_as_a_number_stands_in_no_address(person: Person, typed: str) -> None:
+    hub = person(HUB)
+    form = re.search(r'<form method="(\w+)"[^>]*role="search"', hub.get("/referrals").text)
+    assert form is not None
+    assert form[1] == "post", "what is sent with GET stands in the address"
+    page = hub.post("/referrals", {"number": typed}, page="/referrals")
+    assert (page.status_code, page.url.path, page.url.query) == (404, "/referrals", b"")
+    assert f'value="{typed[:200]}"' in page.text, "it is there to be corrected"
+    assert page.text.count(typed[:200]) == 1, "in its field and nowhere else"
 
 
 @pytest.mark.parametrize(
@@ -494,3 +508,49 @@ def test_while_intake_is_down_what_was_written_stays_and_is_sent_once(
     assert "記録しました" in text_of(
         hub.http.post(f"{own(case)}/do/note", data={**hidden, "text": "消えない"})
     )
+
+
+def test_while_intake_is_down_what_was_opened_is_shown_masked_and_a_note_is_not_lost(
+    network: RunningNetwork, person: Person
+) -> None:
+    case = taken(network)
+    hub = person(HUB)
+    opens(hub, case)
+    hidden = hidden_of(hub.get(own(case)).text)
+    with network.down("intake"):
+        page = hub.get(own(case))
+        assert page.status_code == 200
+        assert case["number"] in page.text
+        assert "いまは個人情報を表示できません" in text_of(page)
+        assert NAME not in page.text
+        page = hub.http.post(f"{own(case)}/do/note", data={**hidden, "text": "消えない"})
+        assert page.status_code == 503
+        assert "消えない" in page.text
+        assert f'name="key" value="{hidden["key"]}"' in page.text
+    network.await_ready()
+    assert NAME in hub.get(own(case)).text
+
+
+def test_while_nobody_says_how_it_stands_what_was_written_stays_and_is_sent_once(
+    network: RunningNetwork, person: Person
+) -> None:
+    case = taken(network)
+    hub = person(HUB)
+    hidden = hidden_of(hub.get(own(case)).text)
+    note = {**hidden, "text": "\n <b>消えない</b>"}
+    with network.down("referral"):
+        page = hub.http.post(f"{own(case)}/do/note", data=note)
+        assert page.status_code == 503
+        assert "\n <b>消えない</b></textarea>" in unescape(page.text)
+        assert "<b>消えない" not in page.text
+        assert f'name="key" value="{hidden["key"]}"' in page.text
+        number = hub.http.post(f"{own(case)}/do/note", data={**hidden, "text": "1234 5678 9018"})
+        assert "9018" not in number.text
+    network.await_ready()
+    form = page.text[page.text.index(f'action="{own(case)}/do/note"') :]
+    assert "記録しました" in text_of(
+        hub.http.post(f"{own(case)}/do/note", data={**note, **hidden_of(form)})
+    )
+    assert "記録しました" in text_of(hub.http.post(f"{own(case)}/do/note", data=note))
+    told = network.partner(HUB).history(case["id"]).body["items"]
+    assert sum(each["type"] == "tsunagu.note_added.v1" for each in told) == 1

@@ -17,6 +17,7 @@ from runtime.clock import Clock
 from schemas import queries as q
 from schemas.codes import Stage, Urgency
 from schemas.looks import LookedAt
+from schemas.my_number import has_my_number, names_my_number
 from schemas.outside import JAPAN, local_day
 from schemas.partner import ReferralGiven
 from schemas.problems import ProblemCode
@@ -42,6 +43,7 @@ from wards.model import Ward
 
 DOERS = (Role.CORE, Role.STAFF, Role.WARD)
 ROWS = 50
+_LONGEST_TYPED = 200
 _UNANSWERED = (
     "いま返事がありません。書いたものは残っています。数秒おいて、そのままもう一度押してください。二重にはなりません。",
     "There is no answer just now. What you wrote is still here: press the button again in a few seconds; it "
@@ -89,6 +91,7 @@ class ReferralRoom:
         at, one = self._reception, "/referrals/{ref:str}"
         return [
             at.page("/referrals", "referrals", EVERYBODY, self._list),
+            at.deed("/referrals", "referrals", EVERYBODY, self._find),
             at.page(one, "referral", EVERYBODY, self._page),
             at.deed(f"{one}/open", "referral_open", DOERS, self._open),
             at.deed(f"{one}/shut", "referral_open", EVERYBODY, self._shut),
@@ -101,16 +104,19 @@ class ReferralRoom:
 
     # -- the list --------------------------------------------------------------------------------
 
-    async def _list(self, visit: Visit) -> Response[bytes]:
+    async def _find(self, visit: Visit) -> Response[bytes]:
+        """Posted, so that a name that was typed by mistake stands in no address."""
+        typed = visit.form.get("number").strip()[:_LONGEST_TYPED]
+        if not typed:
+            return visit.goes_to("/referrals")
+        ref = _id(typed) or number_of(typed, self._ward.code, visit.now.astimezone(JAPAN).year)
+        if ref is not None and await self._is_there(visit, ref):
+            return visit.goes_to(f"/referrals/{ref}")
+        return await self._list(visit, typed)
+
+    async def _list(self, visit: Visit, typed: str = "") -> Response[bytes]:
+        """``typed``: what was looked for and is not there."""
         query = visit.query
-        typed = query.get("number", "").strip()
-        wrong = False
-        if typed:
-            year = visit.now.astimezone(JAPAN).year
-            number = number_of(typed, self._ward.code, year)
-            if number is not None and await self._is_there(visit, number):
-                return visit.goes_to(f"/referrals/{number}")
-            wrong = True
         stage, urgency = (
             _code_of(Stage, query.get("stage")),
             _code_of(Urgency, query.get("urgency")),
@@ -138,18 +144,18 @@ class ReferralRoom:
         return self._pages.render(
             visit,
             "referral/list.html",
-            HTTPStatus.NOT_FOUND if wrong else HTTPStatus.OK,
+            HTTPStatus.NOT_FOUND if typed else HTTPStatus.OK,
             rows=[ReferralGiven.model_validate(row) for row in told.body["items"]],
             chosen=kept,
-            typed=typed if wrong else "",
+            typed=typed,
             stages=list(Stage),
             urgencies=list(Urgency),
             older=f"/referrals?{urlencode({**kept, 'before': older})}" if older else "",
             newest=f"/referrals?{urlencode(kept)}" if question.before is not None else "",
         )
 
-    async def _is_there(self, visit: Visit, number: str) -> bool:
-        question = q.Locate(agency=visit.person.agency, ref=number)
+    async def _is_there(self, visit: Visit, ref: str) -> bool:
+        question = q.Locate.model_validate({"agency": visit.person.agency, "ref": ref})
         return (await self._line.ask("referral", "locate", question)).found
 
     # -- one referral ----------------------------------------------------------------------------
@@ -170,9 +176,13 @@ class ReferralRoom:
         person, referral = visit.person, seen.referral
         await self._looks.record(person, referral.id, LookedAt.PAGE)
         opening = await self._openings.find(person.session, referral.id)
+        cannot_open = False
         if opening is not None and seen.opens:
             await self._looks.record(person, referral.id, LookedAt.PERSONAL, opening.basis)
-            seen = await opened(self._line, person, seen)
+            try:
+                seen = await opened(self._line, person, seen)
+            except NoAnswer:
+                cannot_open = True
         may = self._may(visit, seen.referral)
         if problem is not None and not may.allows(problem.deed, problem.handoff):
             problem.left = problem.form.get("text").strip()
@@ -185,6 +195,7 @@ class ReferralRoom:
             may=may,
             problem=problem,
             opening=opening if seen.opened else None,
+            cannot_open=cannot_open,
             why_shut="" if seen.opens else visit.t(*why_shut(referral, person)),
             bases=self._bases(visit, referral),
             open_for=int(OPEN_FOR.total_seconds() // 60),
@@ -241,7 +252,10 @@ class ReferralRoom:
         deed = visit.path("deed")
         if deed not in steps.STEPS:
             return self._unknown(visit)
-        seen = await masked(self._line, visit.person, visit.path("ref"))
+        try:
+            seen = await masked(self._line, visit.person, visit.path("ref"))
+        except NoAnswer:
+            return self._kept(visit)
         if seen is None:
             return self._unknown(visit)
         step, form = steps.STEPS[deed], visit.form
@@ -279,12 +293,30 @@ class ReferralRoom:
         problem = Problem(deed, handoff, visit.form, told, key)
         return await self._show(visit, seen, HTTPStatus.SERVICE_UNAVAILABLE, problem)
 
+    def _kept(self, visit: Visit) -> Response[bytes]:
+        """Where not even how it stands can be had: nothing but the form, to be sent again with its key."""
+        text = visit.form.get("text")
+        fields = [item for item in visit.form.items() if item[0] not in ("csrf", "text")]
+        response = self._pages.render(
+            visit,
+            "referral/kept.html",
+            int(HTTPStatus.SERVICE_UNAVAILABLE),
+            path=visit.request.url.path,
+            text="" if has_my_number(text) else text,
+            kept=[item for item in fields if not names_my_number(item[1])],
+        )
+        response.headers["Retry-After"] = "5"
+        return response
+
     async def _refuse(
         self, visit: Visit, seen: Seen, deed: str, handoff: str, said: Said
     ) -> Response[bytes]:
         if said.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return await self._unanswered(visit, seen, deed, handoff)
-        now = await masked(self._line, visit.person, str(seen.referral.id)) or seen
+        try:
+            now = await masked(self._line, visit.person, str(seen.referral.id)) or seen
+        except NoAnswer:
+            now = seen
         form = visit.form
         if said.code == ProblemCode.MY_NUMBER_REFUSED:
             # It is not sent back either.
@@ -362,6 +394,11 @@ class ReferralRoom:
 def _code_of(kind: type[StrEnum], given: str | None) -> Any:
     """None for what is none of the words."""
     return next((each for each in kind if each.value == given), None)
+
+
+def _id(text: str) -> str | None:
+    found = _uuid(text)
+    return str(found) if found is not None else None
 
 
 def _uuid(text: str) -> UUID | None:
