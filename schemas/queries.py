@@ -101,7 +101,8 @@ class ReadOverview(Said):
     ``districts``: district (None while undecided), stage, n; ``withheld``, how many are counted in no
     district for their address is protected; ``waiting`` and ``in_care``, the oldest so many: stage,
     custodian, function, urgency, submitted_at, and for whom may see the case id and number; ``calls``
-    that are not resolved: code, state, n; ``rulings``: awaiting, between (candidates, n), withheld,
+    that are not resolved: code, state, n; ``called``, how many cases of an agency have such a call:
+    agency, n; ``rulings``: awaiting, between (candidates, n), withheld,
     remembered (district, n)."""
 
     agency: AgencyId
@@ -316,12 +317,14 @@ class ExportReferral(Said):
 class Told(Said):
     """The reply to a question: found, or not for this agency (which is also said of what does not
     exist: no probing). ``body`` holds no personal data; ``sealed`` is what intake may open for the
-    agency (empty when it may not see it)."""
+    agency (empty when it may not see it). ``mark``: beside numbers that were given, which giving of them;
+    another one where they may have been put back, with the database of the service that gives them."""
 
     found: bool
     referral: UUID | None = None
     body: JsonObject = Field(default_factory=dict)
     sealed: tuple[SealedRecord, ...] = ()
+    mark: str = ""
 
 
 class AskStatus(Said):

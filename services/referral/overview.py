@@ -21,6 +21,7 @@ from wards.model import Ward
 
 _WAITING = (Stage.AWAITING_RULING, Stage.OFFERED)
 _OPEN = (*_WAITING, Stage.IN_CARE)
+_UNRESOLVED = (EscalationState.RAISED.value, EscalationState.ACKNOWLEDGED.value)
 _MOST_READ = 2000  # states of referrals that await a ruling; a ward has a handful
 
 
@@ -48,6 +49,7 @@ class Overview:
             "waiting": self._oldest(connection, _WAITING, question),
             "in_care": self._oldest(connection, (Stage.IN_CARE,), question),
             "calls": _calls(connection),
+            "called": _called(connection),
             "rulings": self._rulings(connection, question.agency),
         }
 
@@ -151,9 +153,17 @@ def _by_district(connection: Connection, *, is_core: bool) -> tuple[list[JsonObj
 def _calls(connection: Connection) -> list[JsonObject]:
     x = t.escalations.c
     query = sa.select(x.code, x.state, sa.func.count().label("n"))
-    unresolved = (EscalationState.RAISED.value, EscalationState.ACKNOWLEDGED.value)
-    query = query.where(x.state.in_(unresolved)).group_by(x.code, x.state)
+    query = query.where(x.state.in_(_UNRESOLVED)).group_by(x.code, x.state)
     return _rows(connection.execute(query.order_by(x.code, x.state)))
+
+
+def _called(connection: Connection) -> list[JsonObject]:
+    """Of each custodian, how many of its cases have a call that is not resolved: a case whose offer
+    nobody answered is in its care, and in truth waits."""
+    x = t.escalations.c
+    cases = sa.func.count(x.referral.distinct()).label("n")
+    query = sa.select(x.custodian.label("agency"), cases).where(x.state.in_(_UNRESOLVED))
+    return _rows(connection.execute(query.group_by(x.custodian).order_by(x.custodian)))
 
 
 def _rows(found: Iterable[Any]) -> list[JsonObject]:

@@ -172,12 +172,17 @@ def test_a_ruling_that_is_remembered_is_counted_in_its_district(desk: Desk) -> N
 
 
 def test_calls_that_are_not_resolved_are_counted_by_their_reason(desk: Desk) -> None:
-    for _ in range(2):
+    for reasons in (("E02",), ("E02", "E10")):
         submission = submitted(desk)
-        raised = c.RaiseEscalation(referral=submission.referral, reason="E02")
-        (answer,) = desk.tell(a_command(raised, ANSHIN))
-        assert answer.status == 201
-    assert told(desk, WARD)["calls"] == [{"code": "E02", "state": "raised", "n": 2}]
+        for reason in reasons:
+            raised = c.RaiseEscalation(referral=submission.referral, reason=reason)
+            (answer,) = desk.tell(a_command(raised, ANSHIN))
+            assert answer.status == 201
+    assert told(desk, WARD)["calls"] == [
+        {"code": "E02", "state": "raised", "n": 2},
+        {"code": "E10", "state": "raised", "n": 1},
+    ]
+    assert told(desk, WARD)["called"] == [{"agency": ANSHIN, "n": 2}], "cases, not calls"
 
 
 def test_what_was_there_before_the_columns_is_counted_in_its_district_too(

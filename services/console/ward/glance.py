@@ -60,7 +60,8 @@ class DeskNow:
 @dataclass(slots=True)
 class Load:
     """What one agency is responsible for. ``awaiting``: a ruling; ``offered``: to another agency, whose
-    answer is awaited. ``waiting_since``: when the oldest of these two was submitted."""
+    answer is awaited. ``waiting_since``: when the oldest of these two was submitted. ``called``: for so many
+    of all its cases a call is not resolved; None: that is not told."""
 
     agency: str
     awaiting: int = 0
@@ -68,6 +69,7 @@ class Load:
     in_care: int = 0
     waiting_since: datetime | None = None
     in_care_since: datetime | None = None
+    called: int | None = None
 
     @property
     def waiting(self) -> int:
@@ -124,7 +126,9 @@ def _clock(since_midnight: timedelta) -> str:
     return f"{minutes // 60:02d}:{minutes % 60:02d}"
 
 
-def loads(agencies: Iterable[dict[str, Any]]) -> list[Load]:
+def loads(
+    agencies: Iterable[dict[str, Any]], called: Iterable[dict[str, Any]] | None = None
+) -> list[Load]:
     """Whose oldest has waited longest comes first; then whoever has had one in care longest."""
     of: dict[str, Load] = {}
     for told in agencies:
@@ -139,6 +143,10 @@ def loads(agencies: Iterable[dict[str, Any]]) -> list[Load]:
             else:
                 load.awaiting += told["n"]
             load.waiting_since = _earlier(load.waiting_since, oldest)
+    if called is not None:
+        calls = {told["agency"]: told["n"] for told in called}
+        for load in of.values():
+            load.called = calls.get(load.agency, 0)
     never = datetime.max.replace(tzinfo=UTC)
     return sorted(
         of.values(),

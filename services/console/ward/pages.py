@@ -81,7 +81,7 @@ class WardRoom:
             desks=glance.desks(ward.desks, now, self._holidays),
             answered=told is not None,
             oversees="districts" in body,
-            loads=glance.loads(body.get("agencies", ())),
+            loads=glance.loads(body.get("agencies", ()), body.get("called")),
             by_district=glance.by_district(ward, body.get("districts", ())),
             withheld=body.get("withheld", 0),
             borders=glance.borders(ward, rulings.get("between", ())),
