@@ -199,6 +199,7 @@ async def told_to_many(console: Console, calls: Calls, picture: Picture, rounds:
             console.board.drawing,
             console.clock,
             picture.head or 0,
+            picture.mark,
             still,
         )
         for _ in range(BOARDS)

@@ -1,6 +1,7 @@
 """What others may ask of the referral service. Each answer says only what the asking agency may
 see; what does not exist and what is none of its business look the same."""
 
+import secrets
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -29,6 +30,8 @@ class Questions:
     def __init__(self, engine: Engine, ward: Ward) -> None:
         self._engine = engine
         self._ward = ward
+        # Nobody puts a database back under a process that has it open.
+        self._mark = secrets.token_hex(4)
 
     def read(self, question: q.ReadReferral) -> q.Told:
         """One referral with what may be opened of it."""
@@ -144,7 +147,7 @@ class Questions:
         body: JsonObject = {"items": items, "head": head}
         if len(rows) > question.limit:
             body["next"] = str(rows[question.limit - 1].change)
-        return q.Told(found=True, body=body)
+        return q.Told(found=True, body=body, mark=self._mark)
 
     def _watches(self, agency_id: str) -> bool:
         return involvement.sees_all(agency_id, self._ward) or any(

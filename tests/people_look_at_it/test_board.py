@@ -448,6 +448,33 @@ def test_whoever_comes_with_a_number_that_never_was_reads_the_page_anew(
         assert Reader(response).until("again") is not None
 
 
+def test_a_number_of_before_the_service_that_gives_them_was_started_anew_is_none(
+    network: RunningNetwork, person: Person
+) -> None:
+    """Its database may be another one than before: the same number may stand for something else."""
+
+    def stream_of(page: str) -> str:
+        found = re.search(r'data-stream="([^"]+)"', page)
+        assert found
+        return f"{unescape(found[1])}&after={position_of(page)}"
+
+    raised(network)
+    core = person("core")
+    before = stream_of(core.get("/board").text)
+    with core.http.stream("GET", before) as response:
+        reader = Reader(response)
+        reader.until("counts")
+        network.kill_and_await_restart("referral")
+        reader.until("again")
+    with core.http.stream("GET", before) as response:
+        Reader(response).until("again")
+    with core.http.stream("GET", stream_of(core.get("/board").text)) as response:
+        reader = Reader(response)
+        reader.until("counts")
+        _, escalation = raised(network)
+        reader.until("call", escalation)
+
+
 def test_a_script_that_sends_a_deed_is_told_the_row_and_the_way_back(
     network: RunningNetwork, person: Person
 ) -> None:

@@ -61,6 +61,7 @@ class Service:
         self.calls: dict[UUID, BurningGiven] = {}
         self.head = 0
         self.most = most
+        self.mark = f"{id(self)}"
         self.between: list[str] = []
 
     def changes(self, name: str, **fields: Any) -> None:
@@ -83,7 +84,7 @@ class Service:
         body: dict[str, Any] = {"items": [c.model_dump(mode="json") for c in page], "head": head}
         if len(found) > len(page):
             body["next"] = str(page[-1].change)
-        return q.Told(found=True, body=body)
+        return q.Told(found=True, body=body, mark=self.mark)
 
 
 def seen(picture: Picture) -> dict[UUID, int]:
@@ -136,6 +137,28 @@ def test_where_the_numbers_were_put_back_the_picture_begins_anew() -> None:
         assert seen(picture) == there(restored)
         assert picture.since(6) is None
         assert picture.since(2) == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("so_far", [1, 3, 5])
+def test_numbers_that_were_put_back_and_came_as_far_again_leave_no_ghost(so_far: int) -> None:
+    async def play() -> None:
+        service, picture = Service(), Picture("core")
+        for name in "abcdefghij":
+            service.changes(name)
+        await picture.catch_up(service.ask)
+        restored = Service()
+        for name in "abcdefg":
+            restored.changes(name)
+        for number in range(2 + so_far):  # to 10 as before, or beyond
+            restored.changes(f"new {number}")
+        await picture.catch_up(restored.ask)
+        assert seen(picture) == there(restored)
+        assert picture.mark == restored.mark
+        restored.changes("later")
+        await picture.catch_up(restored.ask)
+        assert seen(picture) == there(restored)
 
     asyncio.run(play())
 

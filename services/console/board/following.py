@@ -20,7 +20,7 @@ class Board:
     """What one browser is told: ``call``, a row that is new or changed; ``counts``; ``again``, the page
     has to be read anew; ``fresh``, whether the state is known now; ``beat``, where nothing else is told
     for a while, for a script does not see that a line is dead. ``still``: may the reader still read? The
-    position is the number of the newest change that was told."""
+    position is the number of the newest change that was told; ``mark``: of which giving of numbers."""
 
     kind = "board"
     what = "escalations"
@@ -33,6 +33,7 @@ class Board:
         drawing: Drawing,
         clock: Clock,
         after: int,
+        mark: str,
         still: Callable[[], Awaitable[bool]],
     ) -> None:
         self._picture = picture
@@ -41,6 +42,7 @@ class Board:
         self._drawing = drawing
         self._clock = clock
         self._position = after
+        self._mark = mark
         self._still = still
         self._counts: dict[str, int] | None = None
         self._fresh = True
@@ -56,7 +58,10 @@ class Board:
         except NoAnswer:
             return Page(self._said_fresh(fresh=False), last=True)
         events = self._said_fresh(fresh=True)
-        changed = self._picture.since(self._position)
+        # Whoever does not say of which giving its number is has it of this one.
+        self._mark = self._mark or self._picture.mark
+        same = self._mark == self._picture.mark
+        changed = self._picture.since(self._position) if same else None
         head = self._picture.head or 0
         if changed is None:
             # The browser reads the page, and comes back with the position that it has then.

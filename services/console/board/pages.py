@@ -98,7 +98,7 @@ class Board:
             head=picture.head,
             again=f"/board?{again}" if again else "/board",
             page_link=f"/board?{query}&page=" if query else "/board?page=",
-            stream=f"/board/stream?{query}",
+            stream=f"/board/stream?{filters.query(mark=picture.mark)}",
         )
 
     async def _seen(self, picture: Picture) -> bool:
@@ -118,6 +118,7 @@ class Board:
         filters, _ = Filters.read(visit.query, self._ward)
         following = Following(
             self._pictures.of(person.agency), filters, visit, self.drawing, self._clock, after,
+            visit.query.get("mark", ""),
             lambda: self._people.still(person),
         )  # fmt: skip
         try:

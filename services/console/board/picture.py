@@ -24,11 +24,13 @@ REMEMBERED = 4_000
 
 
 class Picture:
-    """``head``: the newest change that is in it; None before it was asked for."""
+    """``head``: the newest change that is in it; None before it was asked for. ``mark``: which giving
+    of numbers that is of."""
 
     def __init__(self, agency: str, remembered: int = REMEMBERED) -> None:
         self.agency = agency
         self.head: int | None = None
+        self.mark = ""
         self._remembered = remembered
         self._calls: dict[UUID, Placed] = {}
         self._standing: list[Placed] | None = None
@@ -44,11 +46,13 @@ class Picture:
             if self.head is None:
                 await self._begin(ask)
             begun, position = self._begun, self.head or 0
-            body = await self._told(ask, after=position)
+            told = await self._told(ask, after=position)
+            body = told.body
             if begun != self._begun:
                 continue  # meanwhile somebody found that it has to begin anew
-            if body["head"] < position:
-                # The numbers were put back, with the database of the service that gives them.
+            if told.mark != self.mark or body["head"] < position:
+                # The numbers may have been put back, with the database of the service that gives them,
+                # and have come as far as before, or farther, in another way.
                 self.head = None
                 continue
             self._take(body["items"])
@@ -99,12 +103,15 @@ class Picture:
                 return
             calls: dict[UUID, Placed] = {}
             head: int | None = None
+            mark = ""
             before: int | None = None
             while True:
-                body = await self._told(ask, before=before)
+                told = await self._told(ask, before=before)
+                body = told.body
                 # What changes while the pages are read comes after the first one's head, and is told
                 # as a change.
-                head = body["head"] if head is None else head
+                if head is None:
+                    head, mark = body["head"], told.mark
                 for item in body["items"]:
                     call = _read(item) if item["change"] <= head else None
                     if call is not None:
@@ -116,6 +123,7 @@ class Picture:
             self._changed()
             self._changes.clear()
             self._floor = self.head = head
+            self.mark = mark
             self._begun += 1
 
     def _take(self, items: list[JsonObject]) -> None:
@@ -142,12 +150,12 @@ class Picture:
         self._standing = None
         self._counted = None
 
-    async def _told(self, ask: Ask, **where: int | None) -> JsonObject:
+    async def _told(self, ask: Ask, **where: int | None) -> q.Told:
         question = q.ListEscalations(agency=self.agency, limit=_PAGE).model_copy(update=where)
         told: q.Told = await ask("referral", "escalations", question)
         if not told.found:
             raise NotTold
-        return told.body
+        return told
 
 
 def _read(item: JsonObject) -> BurningGiven | None:

@@ -86,7 +86,13 @@ function connect() {
   heardAt = Date.now();
   const { stream, after } = $("board").dataset;
   source = new EventSource(`${stream}&after=${after}`);
-  for (const name of ["call", "counts", "fresh", "beat", "again"]) source.addEventListener(name, heard);
+  for (const name of ["call", "counts", "fresh", "beat"]) source.addEventListener(name, heard);
+  // The page is read, and says where to go on from: not where this one was.
+  source.addEventListener("again", () => {
+    heard();
+    source.close();
+    reopen();
+  });
   source.onopen = heard;
   source.onerror = () => {
     isLost(true);
