@@ -3,6 +3,7 @@ that behave as browsers do."""
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -124,5 +125,6 @@ class FrontDoor:
         screen: bool = False,
     ) -> Account:
         made = self.people.accounts.new(agency, login, name, screen=screen)
-        self.people.accounts.set_password(made, self.people.passwords.kept_now(password))
-        return made
+        kept = self.people.passwords.kept_now(password)
+        self.people.accounts.set_password(made, kept)
+        return replace(made, password=kept)

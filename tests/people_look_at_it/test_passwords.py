@@ -335,7 +335,7 @@ def test_who_signed_in_here_before_comes_in_whatever_everybody_else_does(door: F
             fields = {"csrf": csrf_of(forged), "login": LOGIN, "password": PASSWORD}
             cookies = f"{door.cookie}={stranger.http.cookies[door.cookie]}; {KNOWN}={other}"
             told = await stranger.http.post(
-                "/login", data=fields, headers={"cookie": cookies.encode()}
+                "/login", data=fields, headers={b"cookie": cookies.encode()}
             )
             assert told.status_code == 429, other
         await known.post("/logout", {}, page="/account")

@@ -2,20 +2,24 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from argon2 import profiles
 from sqlalchemy.engine import Engine
 
 from runtime.clock import ManualClock, utc_text
 from runtime.database import reading, writing
 from schemas.outside import local_day
 from services.console import tables as t
-from services.console.people.people import IDLE, LONGEST
-from tests.people_look_at_it.front_door import Browser, FrontDoor, csrf_of
+from services.console.people.accounts import Account, end_sessions
+from services.console.people.passwords import Passwords
+from services.console.people.people import IDLE, LONGEST, session_id
+from tests.people_look_at_it.front_door import PASSWORD, Browser, FrontDoor, csrf_of
 from wards.load import bundled_ward, load_ward
 from wards.model import Ward
 
@@ -284,6 +288,69 @@ def test_looking_again_and_again_whether_somebody_is_still_here_is_cheap(
         assert len([said for said in asked if said.startswith("SELECT")]) == 1
 
     play(story)
+
+
+OTHER_PASSWORD = "kaze-ga-fuku-hi-ni-2"
+AFTER = "A" * 43
+
+
+@pytest.mark.parametrize("meanwhile", ["another password", "left"])
+def test_who_showed_a_password_that_is_none_any_more_does_not_come_in(
+    door: FrontDoor, meanwhile: str
+) -> None:
+    """It takes a while to find out that a password is right: in that while it can be changed, because
+    somebody else knows it."""
+
+    async def story() -> None:
+        door.account(LOGIN)
+        shown = await door.people.sign_in(LOGIN, PASSWORD)
+        assert isinstance(shown, Account)
+        if meanwhile == "left":
+            door.people.accounts.leave(shown)
+        else:
+            kept = door.people.passwords.kept_now(OTHER_PASSWORD)
+            door.people.accounts.set_password(shown, kept)
+        assert await door.people.begin(shown, AFTER) is None
+        with reading(door.engine) as connection:
+            assert not list(connection.execute(sa.select(t.sessions)))
+        # Nor is the new password overwritten by whoever knows the old one.
+        assert not door.people.accounts.set_password(shown, "argon2 of another", was=shown.password)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("ending", ["another password", "signed out everywhere"])
+def test_a_session_begins_before_its_account_is_signed_out_or_after_never_beside_it(
+    door: FrontDoor, ending: str
+) -> None:
+    made = door.account(LOGIN)
+    hers = t.accounts.c.id == str(made.id)
+    with ThreadPoolExecutor(1) as elsewhere:
+        with writing(door.engine) as connection:
+            if ending == "another password":
+                connection.execute(t.accounts.update().where(hers).values(password="another"))
+            end_sessions(connection, made.id)
+            begun = elsewhere.submit(door.people._begin, made, session_id(AFTER), None)
+            _, waits = wait([begun], timeout=0.5)
+            assert waits, "it does not wait until the other is through"
+        assert (begun.result() is None) is (ending == "another password")
+
+
+def test_a_password_made_anew_in_the_meantime_is_the_same_password(door: FrontDoor) -> None:
+    """With today's parameters: whoever signs in as it happens comes in."""
+
+    async def story() -> None:
+        door.account(LOGIN)
+        account = door.people.accounts.by_login(LOGIN)
+        assert account is not None
+        dear = Passwords(profiles.RFC_9106_LOW_MEMORY)
+        door.people.passwords = dear
+        assert (await door.browser().signs_in(LOGIN)).headers["location"] == "/who"
+        found = door.people.accounts.by_login(LOGIN)
+        assert found is not None
+        assert found.password != account.password
+
+    asyncio.run(story())
 
 
 @pytest.mark.parametrize("gone", ["yesterday", "from the file"])

@@ -5,7 +5,7 @@ import hashlib
 import re
 import secrets
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -169,12 +169,16 @@ class Accounts:
         )
         return found if found is not None and self.may_come(found) else None
 
-    def set_password(self, account: Account, kept: str, code: str | None = None) -> bool:
+    def set_password(
+        self, account: Account, kept: str, code: str | None = None, *, was: str | None = None
+    ) -> bool:
         """``kept``: argon2's text. All sessions end. ``code``: only if it has not been used in the
-        meantime; whether it was set."""
+        meantime; ``was``: only if the password has been no other since. Whether it was set."""
         where = t.accounts.c.id == str(account.id)
         if code is not None:
             where = sa.and_(where, t.accounts.c.invited == code_hash(code))
+        if was is not None:
+            where = sa.and_(where, t.accounts.c.password == was)
         with writing(self._engine) as connection:
             done = connection.execute(
                 t.accounts.update()
@@ -185,13 +189,15 @@ class Accounts:
                 end_sessions(connection, account.id)
         return bool(done.rowcount)
 
-    def rehash(self, account: Account, kept: str) -> None:
-        """The same password, made with today's parameters."""
+    def rehash(self, account: Account, kept: str) -> Account:
+        """The same password, made with today's parameters. The account as it is then; as it was, if the
+        password has been another since."""
         same = sa.and_(
             t.accounts.c.id == str(account.id), t.accounts.c.password == account.password
         )
         with writing(self._engine) as connection:
-            connection.execute(t.accounts.update().where(same).values(password=kept))
+            done = connection.execute(t.accounts.update().where(same).values(password=kept))
+        return replace(account, password=kept) if done.rowcount else account
 
     def leave(self, account: Account) -> None:
         """Out at the next request. The login stays taken: the record names it."""
@@ -222,8 +228,21 @@ def is_active(ward: Ward, agency: str, now: datetime) -> bool:
     return found is not None and found.active_on(local_day(now))
 
 
+def hold(connection: Connection, account: Account) -> bool:
+    """Until this transaction ends nothing of the account changes, and nobody ends its sessions. Whether it
+    is as it was found: its owner has not left, and the password is no other."""
+    same = t.accounts.c.password.is_not_distinct_from(account.password)
+    asked = sa.select(t.accounts.c.id).where(
+        t.accounts.c.id == str(account.id), same, t.accounts.c.left_at.is_(None)
+    )
+    return connection.execute(asked.with_for_update()).first() is not None
+
+
 def end_sessions(connection: Connection, account: UUID, but: str = "") -> int:
     """``but``: the id of one that goes on. How many ended."""
+    # One that begins just now is waited for, that it ends as well (SQLite has one writer at a time).
+    held = sa.select(t.accounts.c.id).where(t.accounts.c.id == str(account))
+    connection.execute(held.with_for_update())
     theirs = sa.and_(t.sessions.c.account == str(account), t.sessions.c.id != but)
     ids = sa.select(t.sessions.c.id).where(theirs)
     connection.execute(t.openings.delete().where(t.openings.c.session.in_(ids)))

@@ -1,6 +1,7 @@
 """One's own account (アカウント): the first password, another one, and where one is signed in."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from litestar import Response
@@ -75,7 +76,7 @@ class OwnAccount:
         if not await asyncio.to_thread(accounts.set_password, account, kept, code):
             return self._no_such_code(visit)  # used in another window in the meantime
         await asyncio.to_thread(self._people.failures.forget, account.login)
-        return await self._entrance.comes_in(visit, account, "/")
+        return await self._entrance.comes_in(visit, replace(account, password=kept), "/")
 
     def _no_such_code(self, visit: Visit) -> Response[bytes]:
         words = visit.t(
@@ -121,18 +122,24 @@ class OwnAccount:
         if isinstance(found, Refusal):
             if found.wait is not None:
                 return await self._account_page(visit, {"": _wait(visit, found.wait)}, 429)
-            words = visit.t("いまのパスワードが違います", "That is not your password of now")
-            return await self._account_page(visit, {"password": words}, 422)
+            return await self._not_of_now(visit)
         try:
             kept = await self._people.passwords.kept(form.get("new"))
         except Busy:
             wait = _wait(visit, timedelta(seconds=10))
             return await self._account_page(visit, {"": wait}, 503)
-        await asyncio.to_thread(self._people.accounts.set_password, found, kept)
+        accounts, was = self._people.accounts, found.password
+        if not await asyncio.to_thread(accounts.set_password, found, kept, was=was):
+            return await self._not_of_now(visit)  # changed elsewhere in the meantime
+        found = replace(found, password=kept)
         response = await self._entrance.comes_in(visit, found, "/account")
         if visit.signed_in is not None:
             visit.flash("パスワードを変えました", "The password was changed")
         return response
+
+    async def _not_of_now(self, visit: Visit) -> Response[bytes]:
+        words = visit.t("いまのパスワードが違います", "That is not your password of now")
+        return await self._account_page(visit, {"password": words}, 422)
 
     async def _end(self, visit: Visit) -> Response[bytes]:
         if await self._people.end_sitting(visit.person, visit.form.get("session")):

@@ -14,7 +14,7 @@ from sqlalchemy.engine import Engine
 from runtime.clock import Clock, utc_text
 from runtime.database import reading, writing
 from services.console import tables as t
-from services.console.people.accounts import Account, Accounts, end_sessions, is_active
+from services.console.people.accounts import Account, Accounts, end_sessions, hold, is_active
 from services.console.people.failures import Failures
 from services.console.people.passwords import Passwords
 from services.console.person import Person, role_of
@@ -176,14 +176,15 @@ class People:
         await asyncio.to_thread(self.failures.forget, login)
         if self.passwords.is_outdated(kept):
             again = await self.passwords.kept(password)
-            await asyncio.to_thread(self.accounts.rehash, account, again)
+            account = await asyncio.to_thread(self.accounts.rehash, account, again)
         return account
 
     async def begin(
         self, account: Account, token: str, before: Person | None = None
     ) -> Person | None:
         """A session of this account, under a token that nobody has had before. ``before``: whoever was
-        signed in with this browser, and is no longer. None: the account's owner left just now."""
+        signed in with this browser, and is no longer. None: since ``account`` was read its owner left,
+        or the password was changed, which ends every session: this one does not begin."""
         return await asyncio.to_thread(self._begin, account, session_id(token), before)
 
     def _begin(self, account: Account, session: str, before: Person | None) -> Person | None:
@@ -199,6 +200,8 @@ class People:
                 _sweep(connection, now)
             if before is not None:
                 _end(connection, before.session)
+            if not hold(connection, account):
+                return None
             connection.execute(t.sessions.insert(), row)
         return self._who(session, active=False)
 
