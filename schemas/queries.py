@@ -45,6 +45,15 @@ class ListReferrals(Said):
     limit: int = Field(default=50, ge=1, le=200)
 
 
+class ListStanding(Said):
+    """What stands with this agency? Told: ``offers``, the referrals with an offer that waits for its answer,
+    the first due first; ``waiting``, how many such offers there are; ``held``, the open referrals that it is
+    responsible for, oldest first; ``holds``, how many."""
+
+    agency: AgencyId
+    limit: int = Field(default=50, ge=1, le=100, description="of ``offers`` and ``held`` each")
+
+
 class ReadAnswer(Said):
     """What became of a request that was answered 202?"""
 

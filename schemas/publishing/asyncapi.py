@@ -35,6 +35,7 @@ QUESTIONS: tuple[Question, ...] = (
     Question("referral", "read", q.ReadReferral, q.Told),
     Question("referral", "history", q.ReadHistory, q.Told),
     Question("referral", "list", q.ListReferrals, q.Told),
+    Question("referral", "standing", q.ListStanding, q.Told, ("console",)),
     Question("referral", "answer", q.ReadAnswer, q.Told),
     Question("referral", "locate", q.Locate, q.Told),
     Question("referral", "rehearse", q.RehearseSubmissions, q.Told),

@@ -53,6 +53,7 @@ QUERIES: tuple[type[BaseModel], ...] = (
     queries.ReadReferral,
     queries.ReadHistory,
     queries.ListReferrals,
+    queries.ListStanding,
     queries.ReadAnswer,
     queries.Locate,
     queries.RehearseSubmissions,

@@ -15,6 +15,7 @@ TITLES: dict[str, str] = {
     "ReadReferral": "一件の照会 / Read a referral",
     "ReadHistory": "経過の照会 / Read a history",
     "ListReferrals": "一覧の照会 / List referrals",
+    "ListStanding": "いまの仕事の照会 / List what stands with an agency",
     "ReadAnswer": "答えの照会 / Read a recorded answer",
     "Locate": "件の特定 / Locate a referral",
     "ListEscalations": "上申の照会 / List escalations",

@@ -34,6 +34,7 @@ from services.referral import tables as t
 from services.referral.overview import Overview
 from services.referral.queries import Questions
 from services.referral.rehearsal import Rehearsal
+from services.referral.standing import Standing
 from services.referral.writer import Done, Received, Writer
 from wards.holidays import NationalHolidays
 from wards.model import Ward
@@ -214,6 +215,7 @@ class _Referral:
             ("read", q.ReadReferral, questions.read),
             ("history", q.ReadHistory, questions.history),
             ("list", q.ListReferrals, questions.listing),
+            ("standing", q.ListStanding, Standing(self._engine, self._ward).read),
             ("answer", q.ReadAnswer, questions.answer),
             ("escalations", q.ListEscalations, questions.escalations),
             ("locate", q.Locate, questions.locate),

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from litestar import Response
@@ -10,12 +11,11 @@ from litestar.handlers import HTTPRouteHandler
 from runtime.broker import NoAnswer
 from runtime.streams import Beyond, Ended, NotTold, Streams, TooMany
 from schemas import queries as q
-from schemas.codes import Stage
 from schemas.partner import CloudEvent, ReferralGiven
 from schemas.telling import Names
 from services.console.inbox.following import Inbox as Following
 from services.console.inbox.seen import Seen
-from services.console.inbox.standing import OPEN, held, offers
+from services.console.inbox.standing import offers
 from services.console.inbox.told import Item, items
 from services.console.line import Line
 from services.console.pages import HEADERS, Pages
@@ -28,10 +28,8 @@ from wards.model import Ward
 READERS = (Role.CORE, Role.STAFF, Role.WARD)
 PAGE = 20
 """Events on one page."""
-MOST_HELD = 50
-_AT_ONCE = 200
-_MOST_PAGES = 10
-"""Of the list of one stage. Whoever has a part in more is told that there are more."""
+MOST_SHOWN = 50
+"""Of the offers that wait, and of what is held. Whoever has more is told how many there are."""
 
 
 class Inbox:
@@ -62,39 +60,31 @@ class Inbox:
 
     async def _inbox(self, visit: Visit) -> Response[bytes]:
         agency = visit.person.agency
-        (open_now, whole), came = await asyncio.gather(self._open(agency), self._came(visit))
-        mine = held(open_now, agency)
-        known = {str(referral.id): referral for referral in open_now}
+        stands, came = await asyncio.gather(self._stands(agency), self._came(visit))
+        known = {str(referral.id): referral for referral in (*stands.offered, *stands.held)}
         return self._pages.render(
             visit,
             "inbox/inbox.html",
-            offers=offers(open_now, agency),
-            held=mine[:MOST_HELD],
-            holds=len(mine),
-            whole=whole,
+            offers=offers(stands.offered, agency),
+            waiting=stands.waiting,
+            held=stands.held,
+            holds=stands.holds,
             came=await self._told(visit, came, known) if came is not None else None,
             head=came.head if came is not None else 0,
         )
 
     # -- what stands -----------------------------------------------------------------------------
 
-    async def _open(self, agency: str) -> tuple[list[ReferralGiven], bool]:
-        """Referrals that go on and that the agency has a part in; whether these are all. Masked."""
-        found = await asyncio.gather(*(self._in_stage(agency, stage) for stage in OPEN))
-        referrals = {one.id: one for part, _ in found for one in part}
-        return list(referrals.values()), all(whole for _, whole in found)
-
-    async def _in_stage(self, agency: str, stage: Stage) -> tuple[list[ReferralGiven], bool]:
-        referrals: list[ReferralGiven] = []
-        before: int | None = None
-        for _ in range(_MOST_PAGES):
-            question = q.ListReferrals(agency=agency, stage=stage, before=before, limit=_AT_ONCE)
-            body = (await self._line.ask("referral", "list", question)).body
-            referrals += [ReferralGiven.model_validate(item) for item in body["items"]]
-            if "next" not in body:
-                return referrals, True
-            before = int(body["next"])
-        return referrals, False
+    async def _stands(self, agency: str) -> "_Stands":
+        """Masked."""
+        question = q.ListStanding(agency=agency, limit=MOST_SHOWN)
+        body = (await self._line.ask("referral", "standing", question)).body
+        return _Stands(
+            [ReferralGiven.model_validate(item) for item in body["offers"]],
+            body["waiting"],
+            [ReferralGiven.model_validate(item) for item in body["held"]],
+            body["holds"],
+        )
 
     # -- what came -------------------------------------------------------------------------------
 
@@ -163,6 +153,16 @@ class Inbox:
             return _plain(HTTPStatus.TOO_MANY_REQUESTS)
         except Ended:
             return _plain(HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stands:
+    """The first due of the offers that wait, and the oldest of what is held; how many of each there are."""
+
+    offered: list[ReferralGiven]
+    waiting: int
+    held: list[ReferralGiven]
+    holds: int
 
 
 class _Came:

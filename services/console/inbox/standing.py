@@ -1,13 +1,12 @@
-"""What stands (いまの仕事): offers that wait for an agency's answer, and what it holds. Pure."""
+"""Offers that wait for an agency's answer (返事を待っている打診). Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from schemas.codes import HandoffState, Stage, Urgency
+from schemas.codes import HandoffState, Urgency
 from schemas.partner import HandoffGiven, ReferralGiven
 
-OPEN = (Stage.OFFERED, Stage.IN_CARE, Stage.AWAITING_RULING)
 _ORDER = {urgency: place for place, urgency in enumerate(Urgency)}
 
 
@@ -38,9 +37,3 @@ def _first(offer: Offer) -> tuple[bool, float, int, datetime]:
         _ORDER[offer.referral.urgency],
         offer.handoff.offered_at,
     )
-
-
-def held(referrals: Iterable[ReferralGiven], agency: str) -> list[ReferralGiven]:
-    """What the agency is responsible for now, oldest first."""
-    mine = (r for r in referrals if r.custodian == agency and r.stage in OPEN)
-    return sorted(mine, key=lambda referral: referral.submitted_at)
