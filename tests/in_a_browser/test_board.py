@@ -175,7 +175,7 @@ def test_paused_nothing_moves_and_how_many_wait_is_told(
 def test_time_runs_on_in_the_row_without_moving_anything(
     network: RunningNetwork, person: Opened
 ) -> None:
-    _, escalation = raised(network, urgency="emergency")
+    _, escalation = raised(network)
     page = person("core")
     board(page)
     left = row(page, escalation).locator(".left")
@@ -191,6 +191,105 @@ def test_time_runs_on_in_the_row_without_moving_anything(
     expect(left).not_to_have_text(shown, timeout=3_000)
     assert row(page, escalation).bounding_box() == before
     assert page.locator("#calls [aria-live], #calls [role=timer]").count() == 0
+
+
+def order(page: Page) -> list[str]:
+    rows = page.locator("#calls tr[data-call]")
+    return [str(call) for call in rows.evaluate_all("rows => rows.map(row => row.dataset.call)")]
+
+
+def is_due(page: Page, escalation: str, seconds: int) -> None:
+    """In so many seconds, as far as this browser knows."""
+    page.evaluate(
+        """([id, ms]) => { const now = Number(document.getElementById("board").dataset.now);
+            document.getElementById(id).dataset.due = String(now + ms); }""",
+        [f"call-{escalation}", seconds * 1000],
+    )
+
+
+def test_a_call_that_becomes_overdue_goes_up_when_nobody_works_on_a_row(
+    network: RunningNetwork, person: Opened
+) -> None:
+    top, first, second = (raised(network)[1] for _ in range(3))
+    page = person("core")
+    board(page)
+    assert order(page) == [top, first, second]
+    button = row(page, first).get_by_role("button", name="応答する")
+    button.focus()
+    before = button.bounding_box()
+    is_due(page, second, -1)
+    expect(row(page, second).locator(".left")).to_contain_text("超過", timeout=3_000)
+    assert order(page) == [top, first, second]
+    assert button.bounding_box() == before
+    expect(button).to_be_focused()
+    overheard(page, "polite")
+    overheard(page, "assertive")
+    page.locator("#pause").focus()
+    eventually(lambda: order(page) == [second, top, first], 5, "in order")
+    expect(page.locator("#pause")).to_be_focused()
+    # And while it is paused, nothing moves.
+    page.locator("#pause").press("Space")
+    is_due(page, first, -60)
+    expect(row(page, first).locator(".left")).to_contain_text("1分", timeout=3_000)
+    assert order(page) == [second, top, first]
+    page.locator("#pause").press("Space")
+    eventually(lambda: order(page) == [first, second, top], 5, "in order")
+    assert "上申" not in heard(page, "polite") + heard(page, "assertive")
+
+
+def test_what_was_on_another_page_and_belongs_here_now_comes_without_a_word(
+    network: RunningNetwork, person: Opened
+) -> None:
+    calls = [raised(network)[1] for _ in range(2)]
+    page = person("core")
+    page.clock.install()
+    board(page)
+    overheard(page, "polite")
+    # As if there were a second page, with one of them on it.
+    page.evaluate(
+        """id => { document.getElementById("board").dataset.full = "yes";
+            document.getElementById(id).remove(); }""",
+        f"call-{calls[0]}",
+    )
+    button = row(page, calls[1]).get_by_role("button", name="応答する")
+    button.focus()
+    page.clock.run_for(70_000)
+    expect(row(page, calls[0])).to_have_count(0)
+    page.locator("#pause").focus()
+
+    def is_there() -> bool:
+        page.clock.run_for(1_000)
+        return order(page) == calls
+
+    eventually(is_there, 20, "from the other page")
+    expect(page.locator("#pause")).to_be_focused()
+    expect(page.locator("#new li")).to_have_count(0)
+    assert "新しい上申" not in heard(page, "polite")
+
+
+def test_whoever_is_signed_out_elsewhere_sees_nothing_more_and_the_board_asks_no_more(
+    network: RunningNetwork, watched: Callable[..., Watched], staff: Staff
+) -> None:
+    raised(network)
+    browser, page = of_the_core(watched, staff)
+    board(page)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    other = browser.page()
+    other.goto("/account")
+    page.clock.install()
+    other.get_by_role("button", name="サインアウト").first.click()
+
+    def is_told() -> bool:
+        page.clock.run_for(1_000)
+        return page.locator("#ended").is_visible()
+
+    eventually(is_told, 15, "told")
+    expect(page.locator("main h1")).to_be_hidden()
+    asked.clear()
+    page.clock.run_for(30_000)
+    page.evaluate("fetch('/session').then(() => null)")
+    assert [url for url in asked if "/board" in url] == []
 
 
 def test_sound_and_notices_are_off_until_somebody_chooses_them(

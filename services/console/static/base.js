@@ -54,6 +54,7 @@ function session(ending, ended) {
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) ask().then(look);
   });
+  document.addEventListener("session-doubted", () => ask().then(look)); // from rooms that are told nothing more
 
   async function told(url, how = {}) {
     asked = Date.now();

@@ -14,6 +14,8 @@ const POINTER_MS = 10_000; // a pointer that lies still works on nothing
 const RESOLVED_MS = 60_000; // so long a resolved call stays to be seen
 const MOST_ROWS = 100;
 const MOST_NEW = 20;
+const OTHER_PAGES_MS = 60_000; // a call on one of them becomes overdue too, and belongs here then
+const ONCE_MORE_MS = 5_000;
 
 // -- time: the server's, counted on -------------------------------------------------------------------
 
@@ -112,27 +114,44 @@ function made(html) {
   return template.content.querySelector("tr");
 }
 
-function place(row) {
+function place(row, at) {
   const due = row.dataset.due ? Number(row.dataset.due) : Infinity;
   return [
-    due > now(),
+    due > at,
     row.dataset.urgency !== "emergency",
     due,
     row.dataset.state !== "raised",
     Number(row.dataset.since),
+    Number(row.dataset.change),
   ];
 }
 
-function before(one, other) {
-  const [a, b] = [place(one), place(other)];
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return a[i] < b[i];
-  return false;
+function comparedAt(at) {
+  return (one, other) => {
+    const [a, b] = [place(one, at), place(other, at)];
+    const i = a.findIndex((each, n) => each !== b[n]);
+    return i < 0 ? 0 : a[i] < b[i] ? -1 : 1;
+  };
+}
+
+// What became overdue goes up, though nothing changed but the time. Resolved ones stay where they are.
+function inOrder() {
+  if (calls.querySelector("tr.told")) return;
+  const rows = [...calls.children];
+  const standing = rows.filter((row) => row.dataset.state !== "resolved").sort(comparedAt(now())).values();
+  const [x, y] = [scrollX, scrollY];
+  rows.forEach((row, n) => {
+    const right = row.dataset.state === "resolved" ? row : standing.next().value;
+    if (calls.children[n] !== right) calls.insertBefore(right, calls.children[n]);
+  });
+  if (scrollY !== y) scrollTo(x, y);
 }
 
 // The row that this one would come before; null: at the end; undefined: on another page.
 function placeOf(row) {
   const rows = [...calls.children].filter((r) => r.dataset.call && r.dataset.state !== "resolved");
-  const next = rows.find((other) => before(row, other));
+  const compared = comparedAt(now());
+  const next = rows.find((other) => compared(row, other) < 0);
   if (next) return Number(board.dataset.page) > 1 && next === rows[0] ? undefined : next;
   return board.dataset.full || rows.length >= MOST_ROWS ? undefined : null;
 }
@@ -228,9 +247,60 @@ function settle() {
       if (!row) goneAt.delete(id);
       else if (Date.now() - at > RESOLVED_MS) remove(row);
     }
+    inOrder();
+    if (Date.now() > lookAt && hasOtherPages()) fromOtherPages();
   }
   later();
   waitingWords();
+}
+
+// -- other pages: what is on them may belong here later -------------------------------------------------
+
+let lookAt = Date.now() + OTHER_PAGES_MS;
+let overdue = Number(document.querySelector("[data-count=overdue]").textContent);
+
+function hasOtherPages() {
+  return board.dataset.full || Number(board.dataset.page) > 1 || calls.children.length >= MOST_ROWS;
+}
+
+// Nothing of it is new, so nothing is told. What the stream has told since, or is about to tell, this page
+// does not know, or must not know first: then it is read once more.
+async function fromOtherPages() {
+  lookAt = Date.now() + ONCE_MORE_MS;
+  let there = null;
+  try {
+    there = await readPage();
+  } catch {
+    return; // that the line is lost is told elsewhere
+  }
+  const same = Number(there.dataset.after) === position && there.dataset.stream === board.dataset.stream;
+  if (!same || over || paused || held.size || worked()) return;
+  lookAt = Date.now() + OTHER_PAGES_MS;
+  const rows = [...there.querySelectorAll("#calls tr[data-call]")];
+  const here = new Set(rows.map((row) => row.id));
+  for (const row of [...calls.children]) {
+    if (row.dataset.call && !here.has(row.id) && row.dataset.state !== "resolved") remove(row);
+  }
+  for (const row of rows) if (!$(row.id)) calls.append(document.adoptNode(row));
+  Object.assign(board.dataset, { page: there.dataset.page, full: there.dataset.full });
+  board.querySelector("p").replaceWith(document.adoptNode(there.querySelector("p")));
+  const links = board.querySelector("nav.pages");
+  if (!links?.contains(document.activeElement)) {
+    links?.remove();
+    board.append(...there.querySelectorAll("nav.pages"));
+  }
+  $("nothing").hidden = calls.children.length > 0;
+  inOrder();
+  count();
+}
+
+async function readPage() {
+  const answer = await fetch($("refresh").href, { headers: { accept: "text/html" }, redirect: "manual" });
+  if (answer.type === "opaqueredirect") document.dispatchEvent(new Event("session-doubted"));
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const there = page.getElementById("board");
+  if (!answer.ok || !there) throw new Error(String(answer.status));
+  return there;
 }
 
 // -- the strip: new calls are seen at once, wherever their rows have to wait -----------------------------
@@ -361,10 +431,12 @@ let position = Number(board.dataset.after);
 let heardAt = Date.now();
 let connected = null;
 let reopening = 0;
+let over = false; // whoever was here has been signed out
 
 function connect() {
   clearTimeout(reopening);
   source?.close();
+  if (over) return;
   heardAt = Date.now();
   source = new EventSource(`${board.dataset.stream}&after=${position}`);
   const on = (name, what) =>
@@ -387,15 +459,23 @@ function connect() {
   source.onerror = () => {
     isConnected(false);
     // What the browser has given up is tried again here.
-    if (source.readyState === EventSource.CLOSED) reopen();
+    if (source.readyState !== EventSource.CLOSED) return;
+    document.dispatchEvent(new Event("session-doubted"));
+    reopen();
   };
 }
 
 function reopen(ms = 2_000) {
   source?.close();
   clearTimeout(reopening);
-  reopening = setTimeout(connect, ms);
+  if (!over) reopening = setTimeout(connect, ms);
 }
+
+document.addEventListener("session-ended", () => {
+  over = true;
+  clearTimeout(reopening);
+  source?.close();
+});
 
 function isConnected(yes) {
   if (yes === connected) return;
@@ -420,19 +500,19 @@ function counted(counts) {
   for (const [name, number] of Object.entries(numbers)) {
     write(document.querySelector(`[data-count=${name}]`), String(number));
   }
+  if (counts.overdue !== overdue) lookAt = Math.min(lookAt, Date.now());
+  overdue = counts.overdue;
   document.title = document.title.replace(/^(\(\d+\) )?/, counts.raised ? `(${counts.raised}) ` : "");
 }
 
 // The server no longer knows what this page has missed: it is read whole, and put in like anything new.
 async function readAnew() {
   source?.close();
+  if (over) return;
   try {
-    const answer = await fetch($("refresh").href, { headers: { accept: "text/html" } });
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const there = page.getElementById("board");
-    if (!answer.ok || !there) throw new Error(String(answer.status));
+    const there = await readPage();
     const seen = new Set();
-    for (const row of page.querySelectorAll("#calls tr[data-call]")) {
+    for (const row of there.querySelectorAll("#calls tr[data-call]")) {
       const { call, change, state, urgency } = row.dataset;
       seen.add(call);
       const said = row.querySelector(".what").textContent;
@@ -442,9 +522,13 @@ async function readAnew() {
       const id = row.dataset.call;
       if (id && !seen.has(id)) told({ id, change: Infinity, state: "resolved", fits: false, html: "" });
     }
-    for (const cell of page.querySelectorAll("[data-count]")) {
+    for (const cell of there.ownerDocument.querySelectorAll("[data-count]")) {
       write(document.querySelector(`[data-count=${cell.dataset.count}]`), cell.textContent);
     }
+    // What waits is on this page no longer, or on none.
+    for (const id of held.keys()) if (!seen.has(id) && !$(`call-${id}`)) held.delete(id);
+    waitingWords();
+    board.dataset.stream = there.dataset.stream;
     position = Number(there.dataset.after);
     connect();
   } catch {
@@ -538,7 +622,7 @@ connect();
 setInterval(() => {
   count();
   settle();
-  if (source.readyState !== EventSource.CLOSED && Date.now() - heardAt > SILENCE_MS) {
+  if (!over && source.readyState !== EventSource.CLOSED && Date.now() - heardAt > SILENCE_MS) {
     isConnected(false);
     reopen(0);
   }
