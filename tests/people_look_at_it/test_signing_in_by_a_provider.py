@@ -185,15 +185,115 @@ def test_an_answer_is_good_once_and_in_the_browser_that_asked_for_it(place: Plac
         stolen = await other.get(answer)
         assert stolen.status_code == 400
         assert not await other.is_in()
-        # It is spent now, for whoever it was meant as well.
-        assert (await browser.get(answer)).status_code == 400
-        answer = await place.there_and_back(browser)
+        # Nor is anybody signed in as somebody else whose journey was put into their browser.
+        for name, value in browser.http.cookies.items():
+            if "away" in name:
+                other.http.cookies.set(name, value)
+        assert (await other.get(answer)).status_code == 400
+        assert not await other.is_in()
+        # Whom it was meant for it serves all the same: once.
+        before = dict(browser.http.cookies)
         assert (await browser.get(answer)).status_code == 303
+        assert (await browser.get(answer)).status_code == 400
+        asked = place.between.asked.count("/token")
         again = place.door.browser()
-        again.http.cookies = browser.http.cookies
+        again.http.cookies.update(before)
         assert (await again.get(answer)).status_code == 400
+        assert place.between.asked.count("/token") == asked
 
     play(place, story())
+
+
+def test_who_is_there_comes_back_whatever_happens_here_in_the_meantime(
+    place: Place, engine: Engine, tmp_path: Path
+) -> None:
+    """Very many others set out and never return; the console is started anew."""
+    place.somebody()
+
+    async def story() -> None:
+        browser = place.door.browser()
+        wanted = f"/who?{'x' * 500}"
+        answer = await place.there_and_back(browser, back=wanted)
+        cookies = " ".join(f"{name}={value}" for name, value in browser.http.cookies.items())
+        assert "xxx" not in cookies
+        assert len(cookies) < 4096
+        for _ in range(50):
+            await place.there(place.door.browser())
+        (tmp_path / "anew").mkdir()
+        anew = Place(engine, tmp_path / "anew", place.provider)
+        later = anew.door.browser()
+        later.http.cookies = browser.http.cookies
+        let_in = await later.get(answer)
+        assert let_in.headers["location"] == wanted
+        assert not [name for name in later.http.cookies if "away" in name]
+        await anew.client.close()
+
+    play(place, story())
+
+
+def test_a_browser_keeps_the_last_few_journeys_of_its_tabs(place: Place) -> None:
+    place.somebody()
+
+    async def story() -> None:
+        browser = place.door.browser()
+        first = await place.there_and_back(browser)
+        second = await place.there_and_back(browser, back="/account")
+        assert (await browser.get(first)).headers["location"] == "/who"
+        assert (await browser.get(second)).status_code == 400, "it is another browser now"
+        for _ in range(20):
+            await place.there(browser)
+        assert len([name for name in browser.http.cookies if "away" in name]) == 4
+
+    play(place, story())
+
+
+class Hanging(httpx.AsyncBaseTransport):
+    """A provider that is asked and does not answer until it is let go."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.is_asked = asyncio.Event()
+        self.lets_go = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        self.is_asked.set()
+        await self.lets_go.wait()
+        raise httpx.ReadTimeout("no answer", request=request)
+
+
+def test_a_provider_that_hangs_is_waited_for_once_by_everybody_together(
+    engine: Engine, tmp_path: Path
+) -> None:
+    told: dict[str, Any] = {
+        "console_oidc_issuer": "https://provider.example",
+        "console_oidc_client_id": CLIENT,
+    }
+    clock, hanging = ManualClock(datetime.now(UTC)), Hanging()
+    provider = Provider(Settings(home=tmp_path, **told), clock, hanging)
+    ward = load_ward(bundled_ward())
+    door = FrontDoor(engine, ward, clock, tmp_path, provider=provider, **told)
+
+    async def story() -> None:
+        async def sets_out() -> int:
+            return (await door.browser().get("/login/provider?next=/who")).status_code
+
+        everybody = [asyncio.create_task(sets_out()) for _ in range(10)]
+        everybody.append(asyncio.create_task(sets_out()))
+        await hanging.is_asked.wait()
+        everybody.pop().cancel()
+        out = asyncio.create_task(door.browser().get("/login/provider/out"))
+        hanging.lets_go.set()
+        assert await asyncio.gather(*everybody) == [503] * 10
+        assert (await out).headers["location"] == "/login"
+        assert await sets_out() == 503
+        assert hanging.asked == 1
+        clock.move(timedelta(seconds=5))
+        assert await sets_out() == 503
+        assert hanging.asked == 2
+        await provider.close()
+
+    asyncio.run(story())
 
 
 def test_a_code_that_was_used_is_refused_by_the_provider_itself(place: Place) -> None:

@@ -51,7 +51,7 @@ class SignIn:
         if provider is None and settings.console_oidc_issuer:
             provider = Provider(settings, clock)
         self._by_provider = (
-            ByProvider(provider, reception, pages, people, entrance)
+            ByProvider(provider, reception, pages, people, entrance, clock)
             if provider is not None
             else None
         )

@@ -7,15 +7,13 @@ OpenID Connect Core 1.0, Discovery 1.0 and RP-Initiated Logout 1.0; RFC 7636 (PK
 
 import asyncio
 import contextlib
-import hmac
 import ipaddress
 import logging
 import secrets
-from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
@@ -29,7 +27,9 @@ from joserfc.jwk import KeySet
 from runtime.clock import Clock
 from runtime.observability import log
 from runtime.settings import Settings, SettingsError
-from services.console.people.people import session_id
+from services.console.people.away import Journey
+
+T = TypeVar("T")
 
 PATH_BACK = "/login/provider/back"
 PATH_OUT = "/signed-out"
@@ -49,9 +49,8 @@ _ALGORITHMS = (
 _PATIENCE = 5.0  # seconds for each of the provider's answers
 _KNOWN_FOR = 3600.0  # seconds for which what it published is believed
 _KEYS_AT_MOST_EVERY = 30.0  # seconds between two looks at its keys
-_GOOD_FOR = 600.0  # seconds to sign in there
+_DOWN_FOR = 5.0  # seconds for which it is not asked again after it gave no answer
 _LEEWAY = 60  # seconds by which its clock may differ from ours
-_MOST_AWAY = 10_000
 _LARGEST = 1_048_576
 
 
@@ -73,17 +72,6 @@ class NotBelieved(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Away:
-    """Somebody who was sent to the provider, and may come back."""
-
-    browser: str
-    nonce: str
-    verifier: str
-    back: str
-    until: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Published:
     """What the provider says of itself."""
 
@@ -92,7 +80,43 @@ class _Published:
     keys: str
     out: str | None
     names_itself: bool
-    until: float
+
+
+class _Shared(Generic[T]):
+    """What the provider publishes. However many want it at once, it is asked for once, and all of them
+    have what comes of that; that it did not answer is known for a few seconds as well."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._found: tuple[T, float] | None = None
+        self._failed: tuple[NotBelieved, float] | None = None
+        self._asking: asyncio.Task[T] | None = None
+
+    async def now(self, fetch: Callable[[], Coroutine[Any, Any, T]], good_for: float) -> T:
+        """What was found at most ``good_for`` seconds ago, else what ``fetch`` finds. Raises NotBelieved."""
+        ticks = self._clock.ticks()
+        if self._found is not None and ticks - self._found[1] < good_for:
+            return self._found[0]
+        if self._failed is not None and ticks - self._failed[1] < _DOWN_FOR:
+            raise NotBelieved(self._failed[0].why, str(self._failed[0]))
+        if self._asking is None:
+            self._asking = asyncio.create_task(fetch())
+            self._asking.add_done_callback(self._asked)
+        try:
+            # Whoever does not wait any longer takes it from nobody else.
+            return await asyncio.shield(self._asking)
+        except NotBelieved as failed:
+            raise NotBelieved(failed.why, str(failed)) from None
+
+    def _asked(self, task: asyncio.Task[T]) -> None:
+        self._asking = None
+        if task.cancelled():
+            return
+        error, ticks = task.exception(), self._clock.ticks()
+        if error is None:
+            self._found, self._failed = (task.result(), ticks), None
+        elif isinstance(error, NotBelieved):
+            self._failed = (error, ticks)
 
 
 class Provider:
@@ -113,24 +137,17 @@ class Provider:
         self._home = url.rstrip("/")
         self._clock = clock
         self._http = httpx.AsyncClient(timeout=_PATIENCE, transport=transport)
-        self._published: _Published | None = None
-        self._keys: KeySet | None = None
-        self._keys_at = 0.0
-        self._looking = asyncio.Lock()
-        # In memory: whoever is away while the console is started anew begins once more.
-        self._away: OrderedDict[str, _Away] = OrderedDict()
+        self._published = _Shared[_Published](clock)
+        self._keys = _Shared[KeySet](clock)
 
     # -- there and back --------------------------------------------------------------------------
 
-    async def sends(self, token: str, back: str) -> str:
-        """The address at which this browser's user says who it is. Raises NotBelieved."""
+    async def sends(self, back: str) -> tuple[str, Journey]:
+        """The address at which somebody says who it is, and what has to be known of it when the browser is
+        back. Raises NotBelieved."""
         published = await self._metadata()
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
-        now = self._clock.ticks()
-        self._away[state] = _Away(session_id(token), nonce, verifier, back, now + _GOOD_FOR)
-        while len(self._away) > _MOST_AWAY:
-            self._away.popitem(last=False)
-        return str(
+        address = str(
             prepare_grant_uri(
                 published.authorize,
                 self._client,
@@ -143,15 +160,11 @@ class Provider:
                 code_challenge_method="S256",
             )
         )
+        return address, Journey(state, nonce, verifier, back)
 
-    async def takes(self, token: str, answer: Mapping[str, str]) -> tuple[str, str]:
-        """Who it is (``sub``), and to which page that person wanted. ``answer``: the query with which
-        the browser came back. Raises NotBelieved."""
-        away = self._away.pop(answer.get("state", ""), None)
-        if away is None or away.until <= self._clock.ticks():
-            raise NotBelieved(Why.STALE, "no such state")
-        if not hmac.compare_digest(away.browser, session_id(token)):
-            raise NotBelieved(Why.STALE, "another browser's state")
+    async def takes(self, journey: Journey, answer: Mapping[str, str]) -> str:
+        """Who it is (``sub``). ``journey``: the one that this browser was sent on; ``answer``: the query
+        with which it came back. Raises NotBelieved."""
         published = await self._metadata()
         # RFC 9207: an answer of another provider that was mixed up with this one.
         named = answer.get("iss")
@@ -162,8 +175,8 @@ class Provider:
         code = answer.get("code", "")
         if not code:
             raise NotBelieved(Why.FORGED, "no code")
-        said = await self._exchange(published, code, away.verifier)
-        return await self._subject(published, said, away.nonce), away.back
+        said = await self._exchange(published, code, journey.verifier)
+        return await self._subject(published, said, journey.nonce)
 
     async def out(self) -> str | None:
         """Where one signs out of the provider; None: it offers none, or cannot be reached."""
@@ -248,16 +261,13 @@ class Provider:
     # -- what it publishes -----------------------------------------------------------------------
 
     async def _metadata(self) -> _Published:
-        async with self._looking:
-            known, now = self._published, self._clock.ticks()
-            if known is None or known.until <= now:
-                known = self._published = await self._fetch_metadata(now)
-            return known
+        return await self._published.now(self._fetch_metadata, _KNOWN_FOR)
 
-    async def _fetch_metadata(self, now: float) -> _Published:
+    async def _fetch_metadata(self) -> _Published:
+        url = self.issuer.rstrip("/") + "/.well-known/openid-configuration"
         with self._answering():
-            url = self.issuer.rstrip("/") + "/.well-known/openid-configuration"
-            found = _document(await self._http.get(url))
+            async with asyncio.timeout(_PATIENCE):
+                found = _document(await self._http.get(url))
         if found.get("issuer") != self.issuer:
             raise NotBelieved(Why.DOWN, "it publishes another issuer")
         out = found.get("end_session_endpoint")
@@ -268,22 +278,18 @@ class Provider:
                 keys=_safe(found.get("jwks_uri")),
                 out=_safe(out) if out is not None else None,
                 names_itself=found.get("authorization_response_iss_parameter_supported") is True,
-                until=now + _KNOWN_FOR,
             )
         except ValueError:
             raise NotBelieved(Why.DOWN, "it publishes addresses that are not safe") from None
 
     async def _key_set(self, published: _Published, *, fresh: bool) -> KeySet:
-        async with self._looking:
-            now = self._clock.ticks()
-            age = now - self._keys_at
-            stale = age > (_KEYS_AT_MOST_EVERY if fresh else _KNOWN_FOR)
-            if self._keys is None or stale:
-                with self._answering():
+        async def fetch() -> KeySet:
+            with self._answering():
+                async with asyncio.timeout(_PATIENCE):
                     found: Any = _document(await self._http.get(published.keys))
-                    self._keys = KeySet.import_key_set(found)
-                self._keys_at = now
-            return self._keys
+                return KeySet.import_key_set(found)
+
+        return await self._keys.now(fetch, _KEYS_AT_MOST_EVERY if fresh else _KNOWN_FOR)
 
     @contextlib.contextmanager
     def _answering(self) -> Iterator[None]:
@@ -297,6 +303,7 @@ class Provider:
             ValueError,
             KeyError,
             TypeError,
+            TimeoutError,
         ) as error:
             log("provider_failed", level=logging.WARNING, error=type(error).__name__)
             raise NotBelieved(Why.DOWN, type(error).__name__) from None
