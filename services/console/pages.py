@@ -14,6 +14,7 @@ from litestar.params import FromPath
 from markupsafe import Markup
 
 from runtime.settings import Settings
+from services.console.person import has_board
 from services.console.visit import Visit, new_key
 from wards.model import Ward
 
@@ -83,6 +84,7 @@ class Pages:
             key=lambda: fields.format("key", new_key()),
             static=self._static.url,
             has_oidc=self._oidc,
+            has_board=visit.signed_in is not None and has_board(visit.signed_in.agency, self._ward),
             **context,
         )
 

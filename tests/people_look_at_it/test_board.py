@@ -103,6 +103,10 @@ def test_a_desk_sees_the_calls_to_it_and_an_agency_without_a_desk_sees_none(
     assert person("sample-hospital").get(f"/board/{to_core}").status_code == 404
     assert 'href="/board"' in page
     assert 'href="/board"' not in person("hub-komagome").get("/account").text
+    # One that has a part in the case has the call's page, and no way from there to a closed door.
+    call = person(SENDER).get(f"/board/{to_core}")
+    assert call.status_code == 200
+    assert 'href="/board"' not in call.text
     assert person("hub-komagome").get("/board").status_code == 403
     assert person("hub-komagome").get("/board/stream").status_code == 403
 
