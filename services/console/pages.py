@@ -71,6 +71,7 @@ class Pages:
             person=visit.signed_in,
             now=visit.now,
             here=visit.here,
+            path_here=visit.here.partition("?")[0],
             t=words.t,
             agency=words.agency,
             district=words.district,

@@ -88,15 +88,16 @@ def list_accounts(
         "入り方 / by",
         "登録 / made",
     )
+    table.add_column("id", no_wrap=True)  # whole, to be found by what `tsunagu looks` prints
     for one in found:
         # What looks like markup in a name is part of the name.
         told = (
             one["agency"], one["login"], one["name"],
             "掲示用の画面 / screen" if one["screen"] else "職員 / person", _STATES[one["state"]],
-            ", ".join(one["by"]) or "-", one["made_at"][:10],
+            ", ".join(one["by"]) or "-", one["made_at"][:10], one["id"],
         )  # fmt: skip
         table.add_row(*map(Text, told))
-    Console(width=160).print(table)
+    Console(width=200).print(table)
 
 
 @app.command("leave")

@@ -37,6 +37,7 @@ class Staff:
         """For a list: nothing secret, and not the person's identifier at the provider."""
         ways = {"password": account.password, "provider": account.subject}
         return {
+            "id": str(account.id),  # by which the ledger tells of somebody
             "login": account.login,
             "agency": account.agency,
             "name": account.name,

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from schemas.base import JsonObject
 from schemas.codes import AddressKind
-from schemas.my_number import has_my_number
+from schemas.my_number import has_my_number, masked
 from schemas.outside import local_day
 from services.console.refer.typed import (
     Unread,
@@ -147,8 +147,9 @@ _PLACES = {
 
 
 _MY_NUMBER = (
-    "個人番号（マイナンバー）と見られる数字がありました。ここには書けません。欄を空にしました",
-    "There was what looks like an Individual Number. It may not be written here; the field was emptied",
+    "個人番号（マイナンバー）と見られる数字がありました。ここには書けません。その数字だけを消しました",
+    "There was what looks like an Individual Number. It may not be written here; only those digits were "
+    "removed",
 )
 
 
@@ -170,8 +171,13 @@ class Reading:
 
 
 def forbidden(typed: Typed) -> set[str]:
-    """Fields that hold what must be taken for a 個人番号: they are neither kept nor shown again."""
+    """Fields that hold what must be taken for a 個人番号."""
     return {name for name, values in typed.items() if any(map(has_my_number, values))}
+
+
+def may_be_kept(typed: Typed) -> dict[str, list[str]]:
+    """What was typed, as it may be kept and shown again: of a 個人番号 only the mask, every other word."""
+    return {name: [masked(value) for value in values] for name, values in typed.items()}
 
 
 def label(name: str) -> tuple[str, str]:
@@ -438,9 +444,3 @@ def merged(problems: Iterable[Problem]) -> list[Problem]:
         else:
             first.setdefault(problem.field, problem)
     return [*loose, *(first[name] for name in FIELDS if name in first)]
-
-
-def without(typed: Typed, names: Iterable[str | None]) -> dict[str, list[str]]:
-    """What was typed, but for some fields: of those nothing is shown or kept."""
-    refused = set(names)
-    return {name: values for name, values in typed.items() if name not in refused}

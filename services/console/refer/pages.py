@@ -28,10 +28,10 @@ from services.console.refer.form import (
     Typed,
     forbidden,
     label,
+    may_be_kept,
     merged,
     read,
     told,
-    without,
 )
 from services.console.refer.whereabouts import Whereabouts
 from services.console.visit import Visit, new_key
@@ -228,7 +228,7 @@ class Refer:
     ) -> Response[bytes]:
         """The form again with what was typed, which is kept as a draft, too."""
         saved = await self._store(visit, typed, sheet)
-        typed = without(typed, forbidden(typed))
+        typed = may_be_kept(typed)
         full = isinstance(saved, Full)
         return await self._show(
             visit, typed, sheet, status, problems=problems, found=found, full=full
@@ -272,7 +272,7 @@ class Refer:
         """None: it was posted already. ``sheet`` knows where it is kept then."""
         if sheet.key in self._posted:
             return None
-        fields = {**without(typed, forbidden(typed)), "key": [sheet.key]}
+        fields = {**may_be_kept(typed), "key": [sheet.key]}
         saved = await self._drafts.save(
             visit.person.id, sheet.draft, fields,
             page=sheet.page, version=sheet.version, written=sheet.written,

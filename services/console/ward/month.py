@@ -203,7 +203,7 @@ def _declines(month: Figures, words: Words, n: Column) -> Section:
             )
         )
     return Section(
-        "declines", t("断りの理由", "Why offers were declined"), (n,), tuple(rows), down=False
+        "declines", t("辞退の理由", "Why offers were declined"), (n,), tuple(rows), down=False
     )
 
 
