@@ -1,5 +1,5 @@
 """Who read which case when (閲覧の記録), from the ledger's database: what ``tsunagu looks`` tells. Staff are
-told by the id of their account: whose it is the console knows (``tsunagu staff``)."""
+told by the id of their account: whose it is the console knows (``tsunagu staff list``)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy.engine import Engine
@@ -252,7 +253,10 @@ def test_staff_are_registered_listed_and_leave(desk: Desk) -> None:
         ("a.mihon", "invited"),
         ("b.mihon", "in"),
     ]
-    assert not {"password", "subject", "id", "code"} & set(listed[0])
+    assert not {"password", "subject", "code"} & set(listed[0])
+    # The ledger tells of people by this id alone: it stands whole in the list beside the login.
+    assert str(UUID(made["id"])) == listed[1]["id"]
+    assert any("b.mihon" in x and made["id"] in x for x in desk.does("list").splitlines())
     assert "見本 [red]職員[/red]" in desk.does("list", "core")
     desk.does("leave", "a.mihon")
     assert [one["state"] for one in desk.tells("list", "core")] == ["left"]
