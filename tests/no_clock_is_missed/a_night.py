@@ -18,11 +18,11 @@ from schemas.referral import Referral, evolve
 from tests.network import REPOSITORY, RunningNetwork, eventually, verified
 from tests.partners import Answer, AReferral, Json, Partner, a_referral
 from tests.record import (
-    carried,
     folded_is_live,
     inboxes_are_whole,
     journal,
     ledger_is_the_journal,
+    of_others,
 )
 from wards.holidays import NationalHolidays
 
@@ -146,7 +146,7 @@ class Night:
         ledger_is_the_journal(self.network, entries)
         inboxes_are_whole(self.network, entries)
         report = verified(self.network)
-        assert report["entries"] == report["signed"] == len(entries) + carried(self.network)
+        assert report["entries"] == report["signed"] == len(entries) + of_others(self.network)
 
 
 class Case:

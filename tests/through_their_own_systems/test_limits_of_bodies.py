@@ -9,7 +9,8 @@ from urllib.parse import urlencode
 import httpx
 import pytest
 
-from services.intake import bodies, connection
+from runtime import connection
+from services.intake import bodies
 from tests.through_their_own_systems.test_limits import Intake
 from wards.delivery import Limits
 
