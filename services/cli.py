@@ -53,6 +53,17 @@ def _settings(ward: Path | None = None, port: int | None = None) -> Settings:
     return settings
 
 
+def _ref(settings: Settings, ward: Ward, typed: str | None) -> str | None:
+    """A number as the pages take it (``1``, ``2026-1``), in full; anything else, as an id, as it is."""
+    from schemas.outside import JAPAN
+    from services.console.referral.numbers import number_of
+
+    if typed is None:
+        return None
+    year = clock_of(settings).now().astimezone(JAPAN).year
+    return number_of(typed, ward.code, year) or typed
+
+
 def _starting(ward: Path | None, port: int | None = None) -> Settings:
     """For a network that is to be started: not with the ward file of the last time."""
     settings = _settings(ward, port)
@@ -204,7 +215,9 @@ def replay_history(
             raise typer.Exit(2)
         moment = moment.astimezone(UTC)
     try:
-        found = commands.replay_ledger(settings, _ward(settings), referral, moment)
+        ward = _ward(settings)
+        ref = _ref(settings, ward, referral)
+        found = commands.replay_ledger(settings, ward, ref, moment)
     except ReplayError as error:
         err.print(f"記録がつながりません / cannot be replayed: {error}", style="red")
         raise typer.Exit(1) from None
@@ -228,7 +241,8 @@ def looks(
 
     settings = _settings()
     try:
-        found = who_looked(settings, _ward(settings), referral)
+        ward = _ward(settings)
+        found = who_looked(settings, ward, _ref(settings, ward, referral))
     except ReplayError as error:
         err.print(f"記録が読めません / cannot be read: {error}", style="red")
         raise typer.Exit(1) from None
@@ -254,6 +268,47 @@ def verify(
     else:
         commands.tell_report(report, out)
     raise typer.Exit(report.exit_code)
+
+
+@app.command("receipt")
+def check_a_receipt(
+    file: Annotated[Path, typer.Argument(help="受領証の ZIP / a receipt", metavar="FILE.zip")],
+    key: Annotated[
+        str | None,
+        typer.Option(help="別の道で受け取った検証鍵 / the verifier key as it came another way"),
+    ] = None,
+) -> None:
+    """受領証を確かめる / Check a receipt without the network; exit 0 only if it is good."""
+    from services.audit.check_receipt import BadReceiptError, check_receipt
+
+    try:
+        good = check_receipt(file, key)
+    except BadReceiptError as error:
+        err.print("受領証は正しくありません / the receipt is not good:", style="red")
+        err.print(str(error), markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    what = (
+        "この一件のハッシュ / the hash of this entry" if good.withheld else "この一件 / this entry"
+    )
+    told = [
+        f"{what}: 台帳の {good.index} 番（0 から）。署名済み {good.checkpoint.size} 件に含まれます / "
+        f"is number {good.index} (from 0) of the {good.checkpoint.size} entries signed",
+        f"葉 / leaf: {good.leaf.hex()}",
+        f"鍵 / key: {good.vkey}",
+    ]
+    if good.withheld:
+        told.append(
+            "entry.json は渡されていません。確かめたのはハッシュだけで、中身ではありません / "
+            "the entry is withheld: only its hash was checked, not what it says"
+        )
+    told.append(
+        "鍵は、示された鍵と同じです / the key is the one that you gave"
+        if good.compared
+        else "この鍵は ZIP に入っていたものです。別の道で受け取った鍵と同じか、必ず比べてください（--key） / "
+        "this key came in the ZIP: compare it with one that you got another way (--key)"
+    )
+    for line in told:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()

@@ -97,6 +97,11 @@ def test_whoever_asks_for_looks_at_what_is_not_there_is_told_so(tmp_path: Path) 
         network.settle()
         nobody = network.tsunagu("looks", sent.number, "--json")
         assert (nobody.returncode, json.loads(nobody.stdout)["looks"]) == (0, [])
+        # As on the pages, a number may be typed without what is the same for all of the year.
+        for command in ("looks", "replay"):
+            full = network.tsunagu(command, sent.number, "--json").stdout
+            for short in (str(int(sent.number[12:])), sent.number[12:], sent.number[7:]):
+                assert network.tsunagu(command, short, "--json").stdout == full
         missing = network.tsunagu("looks", "131059-2026-999999")
         assert missing.returncode == 1
         assert "nothing on record" in missing.stderr

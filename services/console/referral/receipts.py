@@ -49,7 +49,8 @@ whole ZIP was made anew.
 If sn = 0 at the end and r in base64 is the third line of the checkpoint (after the blank line; its second
 line is the size), the entry is in the ledger.
 
-署名: Ed25519。「— 名前 」の後の base64 は鍵の id 4 バイトと署名 64 バイト。署名されたのは checkpoint の 3 行（改行を含む）。
+署名: Ed25519。「— 名前 」の後の base64 は鍵の id 4 バイトと署名 64 バイト。
+署名されたのは checkpoint の 3 行（改行を含む）。
 鍵は ledger.vkey の二つ目の + の後（base64）から、先頭の 1 バイト（0x01）を除いた 32 バイト。
 The signature: Ed25519. The base64 after "— name " is 4 bytes of key id and 64 of signature; what is signed is
 the checkpoint's three lines with their line ends. The key is what follows the second + in ledger.vkey, in
