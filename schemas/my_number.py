@@ -19,16 +19,45 @@ _UNUSUAL = re.compile(
     "[\u00ad\u00b2\u00b3\u00b9\u200b-\u200f\u2060\u2070-\u209f\u2150-\u218b\u2460-\u24ff\u3200-\u33ff\ufeff]"
 )
 _INVISIBLE = dict.fromkeys([0xAD, *range(0x200B, 0x2010), 0x2060, 0xFEFF])
+MASK = "［番号を消しました］"
+"""Stands where a number was; shorter than one, so that nothing becomes too long by it."""
 _SAFE_KEY = re.compile(r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
 
 
 def has_my_number(text: str) -> bool:
     """Does the text contain what must be taken for a 個人番号?"""
     folded = unicodedata.normalize("NFKC", text.translate(_INVISIBLE))
-    for run in _DIGITS.finditer(_UUID.sub("#", folded)):
-        if any(_is_my_number(digits) for digits in _candidates(run.group())):
-            return True
-    return False
+    return next(_found(folded), None) is not None
+
+
+def masked(text: str) -> str:
+    """The text with ``MASK`` instead of every 個人番号 in it, and not a sign changed beside them."""
+    while has_my_number(text):
+        # Sign by sign, so that it is known where each folded one stood.
+        folded = [unicodedata.normalize("NFKC", sign.translate(_INVISIBLE)) for sign in text]
+        at = [place for place, signs in enumerate(folded) for _ in signs]
+        hidden = {
+            place
+            for start, end in _found("".join(folded))
+            for place in range(at[start], at[end - 1] + 1)
+        }
+        if not hidden:
+            # Found only in the text as a whole: rather too much goes than a number stays.
+            hidden = {place for place, signs in enumerate(folded) if re.search(r"\d", signs)}
+        text = "".join(
+            sign if place not in hidden else MASK if place - 1 not in hidden else ""
+            for place, sign in enumerate(text)
+        )
+    return text
+
+
+def _found(folded: str) -> Iterator[tuple[int, int]]:
+    """From where to where the numbers in a folded text reach."""
+    plain = _UUID.sub(lambda reference: "#" * len(reference.group()), folded)
+    for run in _DIGITS.finditer(plain):
+        for start, end in _candidates(run.group()):
+            if _is_my_number("".join(filter(str.isdecimal, run.group()[start:end]))):
+                yield run.start() + start, run.start() + end
 
 
 def names_my_number(key: str) -> bool:
@@ -38,22 +67,22 @@ def names_my_number(key: str) -> bool:
     return any(word.strip("-0123456789") == "" and has_my_number(word) for word in words)
 
 
-def _candidates(run: str) -> Iterator[str]:
-    """Twelve digits that someone may have meant as one number: unbroken, four by four, or with one
-    and the same separator throughout. A telephone number beside a time is not one."""
-    parts = re.split(r"(\d+)", run)
-    groups, separators = parts[1::2], parts[2::2]
-    lengths = [len(group) for group in groups]
+def _candidates(run: str) -> Iterator[tuple[int, int]]:
+    """From where to where twelve digits reach that someone may have meant as one number: unbroken, four
+    by four, or with one and the same separator throughout. A telephone number beside a time is not one."""
+    groups = list(re.finditer(r"\d+", run))
+    separators = re.split(r"\d+", run)[1:]
+    lengths = [len(group.group()) for group in groups]
     alike = _reach(separators)
     before = None
     for start, separator in enumerate(separators):
         if separator != before:
-            yield "".join(groups[start : alike[start] + 1])
+            yield groups[start].start(), groups[alike[start]].end()
         before = separator
         if lengths[start] == 12:
-            yield groups[start]
+            yield groups[start].span()
         if lengths[max(start - 1, 0) : start + 4].count(4) == 3:
-            yield "".join(groups[start : start + 3])
+            yield groups[start].start(), groups[min(start + 2, len(groups) - 1)].end()
 
 
 def _reach(separators: list[str]) -> list[int]:
