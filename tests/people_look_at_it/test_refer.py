@@ -60,8 +60,8 @@ def test_what_is_typed_in_travels_like_any_other_referral(
         staff,
         typed(
             kana="みほん　はなこ", birth_date="昭和55年4月1日", phone="０３－１２３４－５６７８",
-            came_by="phone", requested_day="令和8年12月1日", requested_time="１６時５０分",
-            topics="housing", support_category="3", services="24", obtained_day="2026.11.1",
+            came_by="phone", requested_day="令和80年12月1日", requested_time="１６時５０分",
+            topics="housing", support_category="3", services="24", obtained_day="2026.11.1", obtained_time="9時",
             complaint="ねむれない", contact_name="見本 太郎", contact_phone="090-0000-0000",
         ),
     )  # fmt: skip
@@ -73,7 +73,7 @@ def test_what_is_typed_in_travels_like_any_other_referral(
     assert person["birth_date"] == "1980-04-01"
     assert person["phone"] == "03-1234-5678"
     assert person["emergency_contacts"] == [{"name": "見本 太郎", "phone": "090-0000-0000"}]
-    assert referral["requested_by"].startswith("2026-12-01T16:50")
+    assert referral["requested_by"].startswith("2098-12-01T16:50")
     assert referral["summary"] == "（受け方: 電話）\n家族から電話。眠れていない。"
     assert referral["topics"] == ["housing"]
     assert referral["needs"]["current_services"] == [{"code": "24"}]
@@ -179,7 +179,27 @@ def test_an_individual_number_is_refused_and_never_shown_or_kept(
     assert "見本 花子" in page.text
     kept = staff.get(f"/refer?draft={sheet(page)['draft']}")
     assert "見本 花子" in kept.text
-    assert "9018" not in kept.text
+    for shown in (page.text, kept.text):
+        assert "9018" not in shown
+        assert "番号は ［番号を消しました］ です" in shown
+
+
+def test_one_number_does_not_take_the_narrative_with_it(
+    network: RunningNetwork, person: Person
+) -> None:
+    """One receipt number in eleven has the check digit of a 個人番号."""
+    staff = person("sample-home", login="receipts")
+    words = "三日前から眠れていない。\n受付番号は{}。\n姉が付き添う。"
+    first = autosaves(staff, sheet(staff.get("/refer")), summary="三日前から眠れていない。")
+    hidden = sheet(staff.get(f"/refer?draft={first['draft']}"))
+    told = autosaves(staff, hidden, summary=words.format("123456789018"))
+    assert told["left_out"] == ["状況"]
+    page = staff.get(f"/refer?draft={told['draft']}")
+    assert words.format("［番号を消しました］") in page.text
+    # What is left is sent as it stands.
+    fields = typed(summary=words.format("［番号を消しました］"))
+    sent = send(staff, fields, at=f"/refer?draft={told['draft']}")
+    assert sent.url.path.startswith("/referrals/")
 
 
 @pytest.mark.parametrize(
@@ -291,6 +311,41 @@ def test_codes_that_are_forged_are_refused(staff: SignedIn) -> None:
     page = send(staff, typed(function="forged", urgency="forged", topics="forged"))
     assert page.status_code == 422
     assert {"function", "urgency"} & errors_of(page).keys()
+
+
+def test_no_time_is_put_on_record_that_nobody_wrote(
+    network: RunningNetwork, staff: SignedIn
+) -> None:
+    page = send(staff, typed(obtained_day="2026-01-05"))
+    assert page.status_code == 422
+    assert errors_of(page) == {
+        "obtained_time": "同意を得た時刻: 時刻も書いてください。およそで構いません"
+    }
+    taken = opened(network, send(staff, typed(obtained_day="2026-01-05", obtained_time="午後4時")))
+    assert taken["consent"]["obtained_at"] == "2026-01-05T16:00:00+09:00"
+
+
+def test_a_consent_to_come_and_a_day_that_is_over_are_refused_in_words(staff: SignedIn) -> None:
+    page = send(
+        staff,
+        typed(obtained_day="2099-01-05", obtained_time="9:00", requested_day="令和2年1月5日"),
+    )
+    assert page.status_code == 422
+    told = errors_of(page)
+    assert told.keys() == {"obtained_day", "requested_day"}
+    assert "まだ来ていない日時です" in told["obtained_day"]
+    assert "もう過ぎています" in told["requested_day"]
+    assert 'value="2099-01-05"' in page.text
+
+
+def test_what_need_not_be_chosen_can_be_unchosen(network: RunningNetwork, staff: SignedIn) -> None:
+    page = staff.get("/refer").text
+    for name in ("came_by", "handbook_held", "registered"):
+        assert re.search(f'name="{name}" value="" checked>', page)
+    for name in ("urgency", "function", "basis"):
+        assert not re.search(f'type="radio"[^>]* name="{name}" value=""', page)
+    taken = opened(network, send(staff, typed(came_by="")))
+    assert taken["summary"] == typed()["summary"]
 
 
 # -- drafts --------------------------------------------------------------------------------------------

@@ -30,6 +30,9 @@ _Read = TypeVar("_Read", date, time, str)
 LINE, TEXT = 200, 10_000
 """Characters of a line and of a text (``schemas.partner``)."""
 
+END_OF_DAY = time(23, 59)
+"""Until when something is needed that is needed by a day."""
+
 MANY = ("topics", "disability_kinds", "services")
 """Fields that may be there several times."""
 
@@ -204,7 +207,7 @@ class _Reader:
             "function": self._needed("function"),
             "urgency": self._needed("urgency"),
             "requested_action": self._of("requested_action"),
-            "requested_by": self._moment("requested_day", "requested_time", time(23, 59)),
+            "requested_by": self._needed_by(),
             "topics": self._all("topics"),
             "reported_by": self._needed("reported_by"),
             "person": self._person(),
@@ -302,7 +305,7 @@ class _Reader:
         return _filled(
             {
                 "basis": self._needed("basis"),
-                "obtained_at": self._moment("obtained_day", "obtained_time", time()),
+                "obtained_at": self._obtained_at(),
                 "why": self._of("why"),
                 "danger": self._of("danger"),
                 "decided_by": self._of("decided_by"),
@@ -318,6 +321,33 @@ class _Reader:
                 return _filled({"agency": self._needed("to_agency")})
             case _:
                 return None
+
+    # -- moments ---------------------------------------------------------------------------------
+
+    def _needed_by(self) -> str | None:
+        by = self._moment("requested_day", "requested_time", END_OF_DAY)
+        if by is not None and by < self._now:
+            self._tell(
+                self._day_or_time(by, "requested_day", "requested_time"),
+                "もう過ぎています。これからの日時を書いてください",
+                "This is over already; write one that is still to come",
+            )
+        return by.isoformat() if by is not None else None
+
+    def _obtained_at(self) -> str | None:
+        """Of a consent the record says when; no time is put there that nobody wrote."""
+        at = self._moment("obtained_day", "obtained_time", None)
+        if at is not None and at > self._now:
+            self._tell(
+                self._day_or_time(at, "obtained_day", "obtained_time"),
+                "まだ来ていない日時です。同意を得た日時を書いてください",
+                "This is still to come; write when the consent was given",
+            )
+        return at.isoformat() if at is not None else None
+
+    def _day_or_time(self, moment: datetime, day_name: str, time_name: str) -> str:
+        """Which of the two is wrong: today it is the time."""
+        return time_name if local_day(moment) == local_day(self._now) else day_name
 
     # -- one field -------------------------------------------------------------------------------
 
@@ -354,15 +384,23 @@ class _Reader:
             return None
         return found
 
-    def _moment(self, day_name: str, time_name: str, otherwise: time) -> str | None:
-        """``otherwise``: the time of a day without one."""
+    def _moment(self, day_name: str, time_name: str, otherwise: time | None) -> datetime | None:
+        """``otherwise``: the time of a day without one; None: it must be written."""
         day = self._read(day_name, read_date)
         at = self._read(time_name, read_time)
         if day is None:
             if at is not None and self._of(day_name) is None:
                 self._tell(day_name, "日も書いてください", "Write the day, too")
             return None
-        return read_moment(day, at if at is not None else otherwise).isoformat()
+        if at is None and self._of(time_name) is None:
+            at = otherwise
+            if at is None:
+                self._tell(
+                    time_name,
+                    "時刻も書いてください。およそで構いません",
+                    "Write the time, too; roughly will do",
+                )
+        return read_moment(day, at) if at is not None else None
 
     def _tell(self, name: str, ja: str, en: str, *, plain: bool = False) -> None:
         """``plain``: the words say already which field it is."""

@@ -12,7 +12,7 @@ function post(path, fields, more = {}) {
     method: "POST",
     headers: { accept: "application/json", "x-csrf": form.elements.csrf.value },
     body: new URLSearchParams(fields),
-    redirect: "error",
+    redirect: "manual", // to sign in, say: an answer, though not the one that was wanted
     ...more,
   });
 }
@@ -84,6 +84,9 @@ const kept = document.getElementById("kept");
 let dirty = false;
 let leaving = false;
 let saving = null;
+// Nobody answered the last save: a form that is sent now would end, with its words, on the browser's own page.
+let unreachable = false;
+const NOBODY_BEHIND = [502, 503, 504];
 
 function fields() {
   const all = new FormData(form);
@@ -104,7 +107,11 @@ async function save() {
 
 async function write(more) {
   try {
-    const answer = await post("/refer/draft", fields(), more);
+    const answer = await post("/refer/draft", fields(), more).catch((lost) => {
+      unreachable = true;
+      throw lost;
+    });
+    unreachable = NOBODY_BEHIND.includes(answer.status);
     if (answer.status === 409) return tell(kept.dataset.full);
     if (!answer.ok) throw new Error(String(answer.status));
     const told = await answer.json();
@@ -128,7 +135,22 @@ function tell(words) {
   if (kept.textContent !== words) kept.textContent = words;
 }
 
+// What is sent into the void is lost: first one save must arrive.
+async function sendOnceReachable(button) {
+  tell(kept.dataset.saving);
+  await saving;
+  dirty = true;
+  await save();
+  if (unreachable) tell(kept.dataset.held);
+  else form.requestSubmit(button);
+}
+
 form.addEventListener("submit", (event) => {
+  if (unreachable) {
+    event.preventDefault();
+    sendOnceReachable(event.submitter);
+    return;
+  }
   // What is sent is no draft any more; a refusal comes back as a page, and is kept by the server.
   leaving = event.submitter?.value !== "district";
   clearTimeout(waiting.draft);
