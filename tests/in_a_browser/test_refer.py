@@ -177,6 +177,31 @@ def test_a_line_that_is_lost_is_told_and_the_draft_is_kept_when_it_is_back(
         expect(page.locator("#kept")).to_have_text(SAVED)
 
 
+def test_what_is_sent_while_nobody_answers_stays_on_the_page_and_goes_when_the_line_is_back(
+    network: RunningNetwork, watched: Callable[..., Watched], staff: Staff
+) -> None:
+    context = watched()
+    page = context.page()
+    page.goto("/login")
+    signs_in(page, staff.login(HOME, "見本 無言"))
+    page.goto("/refer")
+    page.locator("#address").fill("本郷1丁目2番3号")
+    the_rest(page)
+    expect(page.locator("#kept")).to_have_text(SAVED)
+    with context.expecting("Failed to load resource", "ERR_INTERNET_DISCONNECTED"):
+        context.context.set_offline(True)
+        page.locator("#complaint").fill("線が切れた")
+        expect(page.locator("#kept")).to_contain_text("下書きを保存できません")
+        page.get_by_role("button", name="つなぐ", exact=True).click()
+        expect(page.locator("#kept")).to_contain_text("まだ送っていません")
+        expect(page.locator("#complaint")).to_have_value("線が切れた")
+        context.context.set_offline(False)
+        page.get_by_role("button", name="つなぐ", exact=True).click()
+        page.wait_for_url("**/referrals/*")
+    referral = network.partner(HOME).reads(page.url.rpartition("/")[2]).body
+    assert referral["complaint"] == "線が切れた"
+
+
 def test_two_tabs_are_told_and_keep_both(watched: Callable[..., Watched], staff: Staff) -> None:
     context = watched()
     one = context.page()
