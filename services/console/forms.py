@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 
 from litestar import Request
 
-from schemas.my_number import names_my_number
+from schemas.my_number import masked
 
 Http = Request[Any, Any, Any]
 
@@ -50,8 +50,4 @@ class Form:
         at all of a form with a secret, or in which nothing was typed or chosen."""
         if self._fields.keys() & _SECRETS or not self._fields.keys() - _NOT_TYPED:
             return []
-        return [
-            (name, value)
-            for name, value in self.items()
-            if name != "csrf" and not names_my_number(value)
-        ]
+        return [(name, masked(value)) for name, value in self.items() if name != "csrf"]

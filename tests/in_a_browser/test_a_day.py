@@ -378,7 +378,8 @@ def gives_back(page: Page, number: str) -> None:
     row.get_by_role("link", name="対応を決める").click()
     page.get_by_role("radio", name="戻す").check()
     unfolds(
-        page.locator("section").filter(has=page.get_by_role("radio", name="戻す")), "コメントを添える"
+        page.locator("section").filter(has=page.get_by_role("radio", name="戻す")),
+        "コメントを添える",
     )
     page.locator("#resolve-text").fill("訪問は二人で。（見本）")
     page.get_by_role("button", name="決める", exact=True).click()

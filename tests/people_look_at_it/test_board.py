@@ -138,7 +138,9 @@ def test_a_calls_page_is_put_on_record_before_it_is_shown(
     assert network.rows("console", count, id=referral)[0][0] == 1
 
 
-@pytest.mark.parametrize("forged", ["1", "3fa85f64-5717-4562-b3fc-2c963f66afa6", "%00", "../login", "あ", "x" * 500])
+@pytest.mark.parametrize(
+    "forged", ["1", "3fa85f64-5717-4562-b3fc-2c963f66afa6", "%00", "../login", "あ", "x" * 500]
+)
 def test_a_forged_call_is_not_found(person: Person, forged: str) -> None:
     core = person("core")
     assert core.get(f"/board/{forged}").status_code in (404, 200)

@@ -17,7 +17,6 @@ from runtime.clock import Clock
 from schemas import queries as q
 from schemas.codes import Stage, Urgency
 from schemas.looks import LookedAt
-from schemas.my_number import has_my_number, names_my_number
 from schemas.outside import JAPAN, local_day
 from schemas.partner import ReferralGiven
 from schemas.problems import ProblemCode
@@ -295,15 +294,14 @@ class ReferralRoom:
 
     def _kept(self, visit: Visit) -> Response[bytes]:
         """Where not even how it stands can be had: nothing but the form, to be sent again with its key."""
-        text = visit.form.get("text")
-        fields = [item for item in visit.form.items() if item[0] not in ("csrf", "text")]
+        kept = visit.form.kept()
         response = self._pages.render(
             visit,
             "referral/kept.html",
             int(HTTPStatus.SERVICE_UNAVAILABLE),
             path=visit.request.url.path,
-            text="" if has_my_number(text) else text,
-            kept=[item for item in fields if not names_my_number(item[1])],
+            text="".join(value for name, value in kept if name == "text"),
+            kept=[item for item in kept if item[0] != "text"],
         )
         response.headers["Retry-After"] = "5"
         return response
