@@ -83,7 +83,7 @@ def _agencies(ward: Ward) -> Iterator[Fault]:
             yield Fault((*at, "valid_to"), "終了日が開始日より前です", "it ends before it begins")
 
 
-OUR_LOGINS = ("intake", "referral", "delivery", "audit", "door", "carrier", "warden")
+OUR_LOGINS = ("intake", "referral", "delivery", "audit", "console", "door", "carrier", "warden")
 """Under these names our own services log in to NATS, so no agency's system could."""
 
 

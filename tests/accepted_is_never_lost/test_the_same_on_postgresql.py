@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.databases import PostgresServer
-from tests.network import SERVICES, RunningNetwork, eventually, running_network
+from tests.network import EVERYTHING, SERVICES, RunningNetwork, eventually, running_network
 from tests.partners import a_referral
 from tests.record import check_everything
 
@@ -31,7 +31,7 @@ def test_a_journey_on_postgresql_survives_the_death_of_everybody(network: Runnin
     first = sender.posts(a_referral().having(sender_reference="PG-1"), key=key)
     assert first.status == 201
     assert hub.accepts(first.handoff(), text="受けます\u0000").status == 200
-    for name in ("nats-server", *SERVICES):
+    for name in EVERYTHING:
         network.kill(name)
     network.await_ready()
     again = sender.posts(a_referral().having(sender_reference="PG-1"), key=key)

@@ -107,7 +107,7 @@ def test_the_month_is_printed_on_a4_with_what_vouches_for_it(person: Opened) -> 
     expect(page.get_by_role("button", name="この月を見る")).to_be_hidden()
     expect(page.get_by_role("link", name="CSV で保存")).to_be_hidden()
     expect(page.get_by_text("作成")).to_be_visible()
-    expect(page.get_by_text("署名された先頭")).to_be_visible()
+    expect(page.get_by_text("台帳の確認用の値")).to_be_visible()
     pdf = page.pdf(format="A4")
     sheets = len(re.findall(rb"/Type\s*/Page\b", pdf))
     assert 2 <= sheets <= 12
