@@ -13,6 +13,7 @@ from litestar.handlers import HTTPRouteHandler
 
 from runtime.broker import NoAnswer
 from schemas.base import JsonObject
+from schemas.my_number import masked
 from schemas.problems import MEANINGS, ProblemCode
 from services.console.line import Line, Said
 from services.console.pages import Pages
@@ -96,23 +97,22 @@ class Deeds:
                 alert=True,
             )
             return visit.goes_to(answer.back)
-        if said.status < 500 and said.status != HTTPStatus.TOO_MANY_REQUESTS:
+        if not said.unsure:
             answer.key = new_key()
         for error in said.body.get("errors", ()):
-            words = _of_two(visit, str(error["detail"]))
+            words = visit.words.of_two(str(error["detail"]))
             at = _FIELDS.get(str(error["pointer"]))
             if at is None:
                 answer.general = words
             else:
                 answer.problems[at] = words
         if not answer.problems and not answer.general:
-            answer.general = _of_two(visit, str(said.body.get("detail", "")))
-        if said.code == ProblemCode.MY_NUMBER_REFUSED:
-            answer.text = ""
+            answer.general = visit.words.of_two(str(said.body.get("detail", "")))
         return self._again(visit, answer, said.status)
 
     def _again(self, visit: Visit, answer: Answer, status: int) -> Response[bytes]:
         """The form by itself, with what was typed."""
+        answer.text = masked(answer.text)
         return self._pages.render(visit, "deeds_again.html", int(status), answer=answer)
 
 
@@ -170,8 +170,3 @@ def _done(visit: Visit, answer: Answer, said: Said) -> tuple[str, str]:
     if said.body.get("custodian") == visit.person.agency:
         return ("受諾しました。担当は貴機関です。", "Accepted. Your agency is responsible now.")
     return ("受諾しました。", "Accepted.")
-
-
-def _of_two(visit: Visit, detail: str) -> str:
-    ja, slash, en = detail.rpartition(" / ")
-    return visit.t(ja, en) if slash else detail

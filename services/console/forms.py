@@ -45,9 +45,13 @@ class Form:
     def items(self) -> list[tuple[str, str]]:
         return [(name, value) for name, values in self._fields.items() for value in values]
 
+    def masked(self) -> "Form":
+        """As it may be shown again: without the digits of any 個人番号."""
+        return Form([(name, masked(value)) for name, value in self.items()])
+
     def kept(self) -> list[tuple[str, str]]:
         """What may be shown once more in a form that was not taken: no token, no 個人番号; and nothing
         at all of a form with a secret, or in which nothing was typed or chosen."""
         if self._fields.keys() & _SECRETS or not self._fields.keys() - _NOT_TYPED:
             return []
-        return [(name, masked(value)) for name, value in self.items() if name != "csrf"]
+        return [(name, value) for name, value in self.masked().items() if name != "csrf"]

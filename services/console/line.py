@@ -2,6 +2,7 @@
 something grew. It decides nothing and opens nothing itself."""
 
 from collections.abc import Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from nats.aio.msg import Msg
@@ -33,6 +34,13 @@ class Said:
     def pending(self) -> bool:
         """Durable, and not decided yet."""
         return self.status == 202
+
+    @property
+    def unsure(self) -> bool:
+        """Nobody could say; it may have been taken all the same. With the same key it is the same deed."""
+        return self.status >= HTTPStatus.INTERNAL_SERVER_ERROR or (
+            self.status == HTTPStatus.TOO_MANY_REQUESTS
+        )
 
     @property
     def body(self) -> JsonObject:

@@ -27,6 +27,11 @@ class Words:
     def t(self, ja: str, en: str) -> str:
         return ja if self.language == "ja" else en
 
+    def of_two(self, text: str) -> str:
+        """A text that says it in Japanese and in English, parted by a slash, as problems do."""
+        ja, slash, en = text.rpartition(" / ")
+        return self.t(ja, en) if slash else text
+
     def agency(self, agency_id: str | None) -> str:
         if agency_id is None:
             return "-"

@@ -516,3 +516,20 @@ def test_where_nobody_answers_the_last_picture_is_shown_and_said_to_be_old(
     eventually(
         lambda: 'id="stale" class="notice warn" hidden' in core.get("/board").text, 10, "fresh"
     )
+
+
+def test_a_personal_number_typed_beside_a_call_is_never_sent_back_and_the_other_words_are(
+    network: RunningNetwork, person: Person
+) -> None:
+    _, escalation = raised(network)
+    core = person("core")
+    number, page = "123456789018", f"/board/{escalation}"
+    fields = {"advise_only": "no", "text": f"折り返します {number}"}
+    refused = core.post(f"{page}/acknowledge", fields, page=page)
+    assert refused.status_code == 422
+    with network.frozen("intake"):
+        unanswered = core.post(f"{page}/acknowledge", fields, page=page)
+    assert unanswered.status_code == 503
+    for told in (refused, unanswered):
+        assert number not in told.text
+        assert "折り返します" in told.text

@@ -224,9 +224,7 @@ class Answering:
         return ("withdraw", {"handoffs": " ".join(made)}) if made else (None, {})
 
     async def _answer(self, visit: Visit, known: Known, said: Said, done: Done) -> Response[bytes]:
-        if said.status >= HTTPStatus.INTERNAL_SERVER_ERROR or (
-            said.status == HTTPStatus.TOO_MANY_REQUESTS
-        ):
+        if said.unsure:
             return self.again(visit, said.status)
         if not said.done:
             now = await self._now(visit, known)
@@ -273,7 +271,7 @@ class Answering:
             )
             told = {"said": why, "alert": True, "note": note, "id": call, "change": 0, "html": ""}
             return Response(to_json(told), status_code=status, media_type=JSON, headers=HEADERS)
-        form = visit.form
+        form = visit.form.masked()
         not_again = ("csrf", "key", "text")
         response = self._pages.render(
             visit,
@@ -381,7 +379,7 @@ def _problem(visit: Visit, now: Known, said: Said) -> Problem:
         return Problem(words, quicker=True)
     meaning = MEANINGS[code]
     fields = tuple(
-        (_FIELDS.get(error["pointer"].split("/")[1], ""), _in_language(visit, error["detail"]))
+        (_FIELDS.get(error["pointer"].split("/")[1], ""), visit.words.of_two(error["detail"]))
         for error in body.get("errors", ())
         if error["pointer"].startswith("/")
     )
@@ -390,8 +388,3 @@ def _problem(visit: Visit, now: Known, said: Said) -> Problem:
 
 def _at(moment: datetime) -> str:
     return f"{moment.astimezone(JAPAN):%H:%M}"
-
-
-def _in_language(visit: Visit, detail: str) -> str:
-    ja, _, en = detail.partition(" / ")
-    return visit.t(ja, en or ja)

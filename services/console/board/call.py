@@ -160,7 +160,7 @@ class CallPage:
         """With what was typed, where it was refused."""
         await self._looks.record(visit.person, known.referral.id, LookedAt.PAGE)
         may = possible(known, visit.person, self._ward)
-        typed = visit.form if problem is not None else Form([])
+        typed = visit.form.masked() if problem is not None else Form([])
         agencies = self._agencies(visit, known)
         return self._pages.render(
             visit,

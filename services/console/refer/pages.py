@@ -202,8 +202,7 @@ class Refer:
         if said.code == "idempotency_key_reused":
             return await self._refused(visit, typed, sheet, [_TRIED_BEFORE])
         problems = told(said.body)
-        if said.status >= 500 or said.status == HTTPStatus.TOO_MANY_REQUESTS:
-            # It may have been taken all the same: with the same key it is the same one.
+        if said.unsure:
             return await self._kept(visit, typed, sheet, said.status, problems=problems)
         return await self._refused(visit, typed, sheet, merged(problems))
 

@@ -19,7 +19,6 @@ from schemas.codes import Stage, Urgency
 from schemas.looks import LookedAt
 from schemas.outside import JAPAN, local_day
 from schemas.partner import ReferralGiven
-from schemas.problems import ProblemCode
 from schemas.telling import Names
 from services.console.forms import Form
 from services.console.line import Line, Said
@@ -289,7 +288,7 @@ class ReferralRoom:
         """The same form with the same key: it is one deed, however often it is sent."""
         told = [("", visit.t(*_UNANSWERED))]
         key = visit.form.get("key") or new_key()
-        problem = Problem(deed, handoff, visit.form, told, key)
+        problem = Problem(deed, handoff, visit.form.masked(), told, key)
         return await self._show(visit, seen, HTTPStatus.SERVICE_UNAVAILABLE, problem)
 
     def _kept(self, visit: Visit) -> Response[bytes]:
@@ -315,13 +314,9 @@ class ReferralRoom:
             now = await masked(self._line, visit.person, str(seen.referral.id)) or seen
         except NoAnswer:
             now = seen
-        form = visit.form
-        if said.code == ProblemCode.MY_NUMBER_REFUSED:
-            # It is not sent back either.
-            form = Form([item for item in form.items() if item[0] != "text"])
         told = steps.refused(said, visit.words)
         quicker = said.code in steps.QUICKER
-        problem = Problem(deed, handoff, form, told, quicker=quicker)
+        problem = Problem(deed, handoff, visit.form.masked(), told, quicker=quicker)
         return await self._show(visit, now, said.status, problem)
 
     def _tell(self, visit: Visit, seen: Seen, deed: str, said: Said) -> None:

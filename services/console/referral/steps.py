@@ -115,7 +115,7 @@ def refused(said: Said, words: Words) -> Problems:
     """Why the deciding service, or the counter, did not do it: per field where it says so."""
     body: Mapping[str, Any] = said.body
     fields = [
-        (_field(str(error["pointer"])), _in_language(str(error["detail"]), words))
+        (_field(str(error["pointer"])), words.of_two(str(error["detail"])))
         for error in body.get("errors", ())
     ]
     if fields:
@@ -130,11 +130,6 @@ def refused(said: Said, words: Words) -> Problems:
 def _field(pointer: str) -> str:
     name = pointer.lstrip("/").split("/")[0]
     return "text" if name == "note" else name
-
-
-def _in_language(detail: str, words: Words) -> str:
-    ja, slash, en = detail.rpartition(" / ")
-    return words.t(ja, en) if slash else detail
 
 
 def key_of(form: Form, session: str, *what: str) -> str:
